@@ -1,0 +1,59 @@
+import tseslint from 'typescript-eslint'
+
+/** The folders that a folder of src/ may import from, besides itself and the shared files at src/'s top: imports go one way. */
+const MAY_IMPORT = {
+  io: [],
+  onnx: ['io'],
+  autodiff: ['onnx'],
+  trajectory: ['io'],
+  data: ['io'],
+  tables: ['io'],
+  engines: ['autodiff', 'onnx'],
+  replay: ['engines', 'trajectory', 'data', 'autodiff', 'onnx', 'tables'],
+  analysis: ['tables'],
+  cli: ['replay', 'engines', 'trajectory', 'data', 'autodiff', 'onnx', 'tables', 'analysis', 'io'],
+}
+
+const direction = Object.entries(MAY_IMPORT).map(([folder, allowed]) => ({
+  files: [`src/${folder}/**/*.ts`],
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: Object.keys(MAY_IMPORT)
+          .filter((other) => other !== folder && !allowed.includes(other))
+          .map((other) => ({
+            regex: `^(\\.\\./)+${other}/`,
+            message: `src/${folder} may not import from src/${other} (docs/architecture.md, direction of imports)`,
+          })),
+      },
+    ],
+  },
+}))
+
+export default tseslint.config(
+  { ignores: ['dist', 'fixtures', 'src/onnx/proto'] },
+  ...tseslint.configs.strictTypeChecked,
+  {
+    languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
+      '@typescript-eslint/prefer-readonly': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      eqeqeq: 'error',
+      'no-console': 'error',
+    },
+  },
+  { files: ['test/**/*.ts'], rules: { '@typescript-eslint/no-unused-expressions': 'off' } },
+  { files: ['scripts/**/*.ts'], rules: { 'no-console': 'off' } },
+  { files: ['**/*.js'], ...tseslint.configs.disableTypeChecked },
+  ...direction,
+)

@@ -1,0 +1,73 @@
+/** Element types as retrograd names them, whatever a file format calls them. */
+export const DTYPES = [
+  'float64',
+  'float32',
+  'float16',
+  'bfloat16',
+  'int64',
+  'int32',
+  'int16',
+  'int8',
+  'uint64',
+  'uint32',
+  'uint16',
+  'uint8',
+  'bool',
+] as const
+export type DType = (typeof DTYPES)[number]
+
+export type TypedArray =
+  | Float64Array
+  | Float32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Int32Array
+  | Int16Array
+  | Int8Array
+  | Uint32Array
+  | Uint16Array
+  | Uint8Array
+
+/** Real numbers as kept in memory: float64 where the file holds float64, float32 for all that is narrower. */
+export type FloatArray = Float32Array | Float64Array
+
+/**
+ * An array in row-major order. `dtype` is the type that the numbers were stored in; `data` is wide enough to hold
+ * them exactly (float16 and bfloat16 are widened to a Float32Array, bool is a Uint8Array of 0 and 1).
+ */
+export interface Tensor<D extends TypedArray = TypedArray> {
+  readonly dtype: DType
+  readonly shape: readonly number[]
+  readonly data: D
+}
+
+/** Bytes of one element as stored. */
+export const BYTES_PER_ELEMENT: Readonly<Record<DType, number>> = {
+  float64: 8,
+  float32: 4,
+  float16: 2,
+  bfloat16: 2,
+  int64: 8,
+  int32: 4,
+  int16: 2,
+  int8: 1,
+  uint64: 8,
+  uint32: 4,
+  uint16: 2,
+  uint8: 1,
+  bool: 1,
+}
+
+export function isFloat(dtype: DType): boolean {
+  return dtype === 'float64' || dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16'
+}
+
+/** Number of elements of a shape; 1 for a scalar's empty shape. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1)
+}
+
+/** A shape as people write it: `100 x 784`, or `scalar`. */
+export function formatShape(shape: readonly (number | string)[]): string {
+  return shape.length === 0 ? 'scalar' : shape.join(' x ')
+}
