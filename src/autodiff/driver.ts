@@ -1,0 +1,116 @@
+import { UnsupportedOperatorError } from '../errors.js'
+import { isFloat } from '../tensor.js'
+import type { GraphBuilder } from '../onnx/builder.js'
+import { describeNode, opsetOf } from '../onnx/graph.js'
+import type { Graph, Node, Shape } from '../onnx/graph.js'
+import { sumToShape } from './broadcast.js'
+import { RuleRefusal } from './rule.js'
+import type { VjpContext } from './rule.js'
+import { TREATMENTS } from './rules/table.js'
+import type { Treatment } from './rules/table.js'
+
+/**
+ * Reverse-mode differentiation of a graph: walks its nodes from the last to the first, carrying cotangents (gradients
+ * of the loss with respect to values) from outputs to inputs by each operator's vector-Jacobian product. Only nodes on
+ * a path from a parameter to a seed are visited; cotangents of a value that is read several times add up; broadcasting
+ * is undone here for all operators.
+ *
+ * @param parameters values to differentiate with respect to
+ * @param seeds cotangents to start from, by value
+ * @returns the cotangent of each parameter that the seeds depend on
+ * @throws UnsupportedOperatorError for a node on the path whose operator has no rule, or a form that has none
+ */
+export function reverse(
+  graph: Graph,
+  builder: GraphBuilder,
+  parameters: readonly string[],
+  seeds: ReadonlyMap<string, string>,
+): Map<string, string> {
+  const active = activeValues(graph, builder, parameters)
+  const cotangents = new Map([...seeds].filter(([value]) => active.has(value)))
+  for (const node of graph.nodes.toReversed()) {
+    if (!node.outputs.some((name) => cotangents.has(name))) continue
+    for (const [input, cotangent] of inputCotangents(graph, node, builder, active, cotangents)) {
+      const sum = cotangents.get(input)
+      cotangents.set(input, sum === undefined ? cotangent : builder.add('Add', [sum, cotangent]))
+    }
+  }
+  return new Map(parameters.flatMap((name) => (cotangents.has(name) ? [[name, cotangents.get(name)!]] : [])))
+}
+
+/** Values that change with the parameters and can carry a derivative: real numbers, not behind a zero derivative. */
+function activeValues(graph: Graph, builder: GraphBuilder, parameters: readonly string[]): Set<string> {
+  const active = new Set(parameters)
+  for (const node of graph.nodes) {
+    if (!node.inputs.some((name) => active.has(name)) || treatmentOf(node)?.state === 'zero') continue
+    for (const name of node.outputs) {
+      const { dtype } = builder.info(name)
+      if (dtype === undefined || isFloat(dtype)) active.add(name)
+    }
+  }
+  active.delete('')
+  return active
+}
+
+function treatmentOf(node: Node): Treatment | undefined {
+  return node.domain === '' ? TREATMENTS.get(node.op) : undefined
+}
+
+function inputCotangents(
+  graph: Graph,
+  node: Node,
+  builder: GraphBuilder,
+  active: ReadonlySet<string>,
+  cotangents: ReadonlyMap<string, string>,
+): [input: string, cotangent: string][] {
+  const treatment = treatmentOf(node)
+  if (treatment?.state !== 'rule') throw noRule(graph, node)
+  try {
+    const context = vjpContext(node, builder, active, cotangents)
+    return treatment.vjp(context).flatMap((cotangent, index): [string, string][] => {
+      const input = node.inputs[index] ?? ''
+      if (cotangent === undefined || !active.has(input)) return []
+      return [[input, treatment.broadcasts ? sumToShape(builder, cotangent, input) : cotangent]]
+    })
+  } catch (error) {
+    if (!(error instanceof RuleRefusal)) throw error
+    throw new UnsupportedOperatorError(`node ${describeNode(node)} can't be differentiated: ${error.message}`)
+  }
+}
+
+function noRule(graph: Graph, node: Node): UnsupportedOperatorError {
+  const set = node.domain === '' ? 'ai.onnx' : node.domain
+  const opset = graph.opsets.get(node.domain) ?? opsetOf(graph)
+  return new UnsupportedOperatorError(
+    `node ${describeNode(node)} stands between the parameters and the loss, and there is no derivative rule for ` +
+      `${node.op} (${set} opset ${opset}); docs/operators.md lists the operators that have one`,
+  )
+}
+
+function vjpContext(
+  node: Node,
+  builder: GraphBuilder,
+  active: ReadonlySet<string>,
+  cotangents: ReadonlyMap<string, string>,
+): VjpContext {
+  const x = (input: number): string => node.inputs[input] ?? ''
+  return {
+    node,
+    builder,
+    get g(): string {
+      return cotangents.get(node.outputs[0] ?? '') ?? builder.zerosLike(node.outputs[0] ?? '')
+    },
+    cotangent: (output) => cotangents.get(node.outputs[output] ?? ''),
+    x,
+    y: (output = 0) => node.outputs[output] ?? '',
+    needs: (input) => active.has(x(input)),
+    shape: (input) => knownShape(builder, x(input)),
+  }
+}
+
+function knownShape(builder: GraphBuilder, value: string): Shape {
+  const shape = builder.shapeOf(value)
+  if (shape === undefined)
+    throw new RuleRefusal(`the rank of '${value}' is not known (an operator before it gives no shape)`)
+  return shape
+}

@@ -1,0 +1,62 @@
+import { BYTES_PER_ELEMENT, elementCount } from '../tensor.js'
+import type { TypedArray } from '../tensor.js'
+import type { Cut, SampleArray } from './engine.js'
+
+/** Samples `start` to `start + count` of a split; the graph is run on `size` samples, the rest being padding. */
+export interface MicroBatch {
+  readonly start: number
+  readonly count: number
+  readonly size: number
+}
+
+/**
+ * Cuts samples into micro-batches in their order. With a fixed size every micro-batch has that size, padded where
+ * samples run out; otherwise the last one is smaller.
+ */
+export function microBatches(samples: number, { size, first = size }: Cut, fixed: boolean): MicroBatch[] {
+  const batches: MicroBatch[] = []
+  for (let start = 0; start < samples;) {
+    const count = Math.min(start === 0 ? first : size, samples - start)
+    batches.push({ start, count, size: fixed ? size : count })
+    start += count
+  }
+  return batches
+}
+
+/** The rows of a micro-batch: a view of the data, or a copy where padding is needed (the first sample repeated). */
+export function rows(array: SampleArray, { start, count, size }: MicroBatch): TypedArray {
+  const width = elementCount(array.sampleShape)
+  const view = array.data.subarray(start * width, (start + count) * width)
+  if (count === size) return view
+  const padded = array.data.slice(0, 0)
+  const filled = new (padded.constructor as new (length: number) => typeof padded)(size * width)
+  copy(filled, view, 0)
+  for (let row = count; row < size; row += 1) copy(filled, array.data.subarray(0, width), row * width)
+  return filled
+}
+
+function copy(to: TypedArray, from: TypedArray, offset: number): void {
+  const bytes = new Uint8Array(to.buffer, to.byteOffset, to.byteLength)
+  bytes.set(new Uint8Array(from.buffer, from.byteOffset, from.byteLength), offset * to.BYTES_PER_ELEMENT)
+}
+
+/** Weights of a micro-batch's samples: 1 for each, 0 for padding. */
+export function weights(batch: MicroBatch, double: boolean): Float32Array | Float64Array {
+  const values = double ? new Float64Array(batch.size) : new Float32Array(batch.size)
+  return values.fill(1, 0, batch.count)
+}
+
+/** Memory that the values of a micro-batch may take. */
+const MICRO_BATCH_BYTES = 64 * 2 ** 20
+const LARGEST_MICRO_BATCH = 1024
+
+/**
+ * The default micro-batch size: as many samples as keep all values of the gradient graph within a fixed budget, so
+ * that it depends on the model alone. A power of two, at most 1024.
+ *
+ * @param elementsPerSample number of elements that the graph computes for one sample
+ */
+export function defaultBatchSize(elementsPerSample: number): number {
+  const fitting = MICRO_BATCH_BYTES / (Math.max(1, elementsPerSample) * BYTES_PER_ELEMENT.float32)
+  return Math.min(LARGEST_MICRO_BATCH, 2 ** Math.max(0, Math.floor(Math.log2(fitting))))
+}

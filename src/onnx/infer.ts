@@ -1,0 +1,105 @@
+import type { Dim, Graph, Node, Shape, ValueInfo } from './graph.js'
+import { SHAPE_RULES } from './shapes/rules.js'
+import { VALUE_RULES } from './shapes/values.js'
+import { integersOf } from './tensors.js'
+
+/** Integer tensors up to this many elements are followed through shape arithmetic. */
+const LARGEST_SHAPE_VALUE = 64
+
+/** What a shape rule sees of a node: what is known of its inputs. */
+export interface NodeView {
+  readonly node: Node
+  readonly opset: number
+  info(input: number): ValueInfo
+  shape(input: number): Shape | undefined
+  /** Elements of a small integer input, each a number, a symbol, or undefined where unknown. */
+  integers(input: number): readonly (Dim | undefined)[] | undefined
+  /** Elements of a small integer input where all are known numbers. */
+  constants(input: number): readonly number[] | undefined
+  fresh(): Dim
+}
+
+const UNKNOWN: ValueInfo = { dtype: undefined, shape: undefined }
+
+/**
+ * Types, shapes and small integer values of every value of a graph, as far as they follow from the graph's inputs.
+ * Nothing is guessed: what does not follow is a fresh symbol or unknown. Values computed by operators without a
+ * shape rule are unknown.
+ */
+export class Inference {
+  private readonly infos = new Map<string, ValueInfo>()
+  private readonly values = new Map<string, readonly (Dim | undefined)[]>()
+  private symbols = 0
+
+  constructor(
+    private readonly graph: Graph,
+    private readonly opset: number,
+  ) {
+    for (const { name, dtype, shape } of graph.inputs) this.infos.set(name, { dtype, shape })
+    for (const name of graph.initializers.keys()) this.addInitializer(name)
+    for (const node of graph.nodes) this.visit(node)
+  }
+
+  /** What is known of a value; '' (an omitted input) and unknown names give unknown. */
+  info(name: string): ValueInfo {
+    return this.infos.get(name) ?? UNKNOWN
+  }
+
+  has(name: string): boolean {
+    return this.infos.has(name)
+  }
+
+  integers(name: string): readonly (Dim | undefined)[] | undefined {
+    return this.values.get(name)
+  }
+
+  constants(name: string): readonly number[] | undefined {
+    const values = this.values.get(name)
+    return values?.every((value) => typeof value === 'number') ? values : undefined
+  }
+
+  /** Takes in a value that was added to the graph. */
+  declare(name: string, info: ValueInfo, integers?: readonly (Dim | undefined)[]): void {
+    this.infos.set(name, info)
+    if (integers !== undefined) this.values.set(name, integers)
+  }
+
+  /** Takes in a node that was added to the graph, after its inputs. */
+  visit(node: Node): void {
+    const view = this.view(node)
+    const standard = node.domain === ''
+    const outputs = (standard ? SHAPE_RULES[node.op]?.(view) : undefined) ?? []
+    node.outputs.forEach((name, index) => {
+      if (name !== '') this.infos.set(name, outputs[index] ?? UNKNOWN)
+    })
+    const value = standard ? VALUE_RULES[node.op]?.(view) : undefined
+    if (value !== undefined && value.length <= LARGEST_SHAPE_VALUE) this.values.set(node.outputs[0]!, value)
+  }
+
+  fresh(): Dim {
+    this.symbols += 1
+    return `?${this.symbols}`
+  }
+
+  private addInitializer(name: string): void {
+    const initializer = this.graph.initializers.get(name)!
+    const { dtype, shape } = initializer
+    this.infos.set(name, { dtype, shape })
+    const size = shape.reduce((all, dim) => all * dim, 1)
+    const values = shape.length <= 1 && size <= LARGEST_SHAPE_VALUE ? integersOf(initializer) : undefined
+    if (values !== undefined) this.values.set(name, values)
+  }
+
+  private view(node: Node): NodeView {
+    const name = (input: number): string => node.inputs[input] ?? ''
+    return {
+      node,
+      opset: this.opset,
+      info: (input) => this.info(name(input)),
+      shape: (input) => this.info(name(input)).shape,
+      integers: (input) => this.integers(name(input)),
+      constants: (input) => this.constants(name(input)),
+      fresh: () => this.fresh(),
+    }
+  }
+}

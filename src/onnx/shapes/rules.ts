@@ -1,0 +1,299 @@
+import { intAttribute, intsAttribute } from '../attributes.js'
+import { dtypeOf } from '../dtypes.js'
+import type { Dim, Shape, ValueInfo } from '../graph.js'
+import type { NodeView } from '../infer.js'
+import { broadcast, normalizeAxis, product, quotient, staticShape } from './dims.js'
+import { spatialOutput } from './spatial.js'
+
+/** What follows for a node's outputs from what is known of its inputs. */
+type ShapeRule = (view: NodeView) => readonly ValueInfo[]
+
+const same: ShapeRule = (view) => [view.info(0)]
+
+const broadcasting: ShapeRule = (view) => [
+  {
+    dtype: view.info(0).dtype,
+    shape: broadcast(
+      view.node.inputs.map((_, i) => view.shape(i)),
+      view.fresh,
+    ),
+  },
+]
+
+const comparing: ShapeRule = (view) => [{ dtype: 'bool', shape: broadcasting(view)[0]!.shape }]
+const testing: ShapeRule = (view) => [{ dtype: 'bool', shape: view.shape(0) }]
+
+/** A shape given by an int64 input: Expand's and ConstantOfShape's. */
+function requested(view: NodeView, input: number): Shape | undefined {
+  const values = view.integers(input)
+  if (values !== undefined) return values.map((dim) => dim ?? view.fresh())
+  const rank = view.shape(input)?.[0]
+  return typeof rank === 'number' ? Array.from({ length: rank }, () => view.fresh()) : undefined
+}
+
+const reducing: ShapeRule = (view) => {
+  const { dtype, shape } = view.info(0)
+  const keep = intAttribute(view.node, 'keepdims', 1) === 1
+  const axes = reductionAxes(view)
+  if (shape === undefined || axes === undefined) return [{ dtype, shape: undefined }]
+  const reduced = shape.flatMap((dim, axis): Dim[] => (axes.includes(axis) ? (keep ? [1] : []) : [dim]))
+  return [{ dtype, shape: reduced }]
+}
+
+/** The axes that a reduction (opset 18: axes as an input) sums over, or undefined where they or the rank are unknown. */
+export function reductionAxes(view: Pick<NodeView, 'node' | 'shape' | 'constants'>): number[] | undefined {
+  const rank = view.shape(0)?.length
+  if (rank === undefined) return undefined
+  const given = (view.node.inputs[1] ?? '') === '' ? [] : view.constants(1)
+  if (given === undefined) return undefined
+  if (given.length > 0) return given.map((axis) => normalizeAxis(axis, rank))
+  const nothing = intAttribute(view.node, 'noop_with_empty_axes', 0) === 1
+  return nothing ? [] : Array.from({ length: rank }, (_, axis) => axis)
+}
+
+const matMul: ShapeRule = (view) => {
+  const [a, b] = [view.shape(0), view.shape(1)]
+  const { dtype } = view.info(0)
+  if (a === undefined || b === undefined || a.length === 0 || b.length === 0)
+    return [{ dtype, shape: undefined }]
+  const batch = broadcast([a.slice(0, -2), b.slice(0, -2)], view.fresh)!
+  const rows = a.length > 1 ? [a[a.length - 2]!] : []
+  const columns = b.length > 1 ? [b[b.length - 1]!] : []
+  return [{ dtype, shape: [...batch, ...rows, ...columns] }]
+}
+
+const gemm: ShapeRule = (view) => {
+  const [a, b] = [view.shape(0), view.shape(1)]
+  const { dtype } = view.info(0)
+  if (a?.length !== 2 || b?.length !== 2) return [{ dtype, shape: undefined }]
+  const row = a[intAttribute(view.node, 'transA', 0) === 1 ? 1 : 0]!
+  const column = b[intAttribute(view.node, 'transB', 0) === 1 ? 0 : 1]!
+  return [{ dtype, shape: [row, column] }]
+}
+
+const conv: ShapeRule = (view) => {
+  const [x, w] = [view.shape(0), view.shape(1)]
+  const { dtype } = view.info(0)
+  const kernel = staticShape(w?.slice(2)) ?? intsAttribute(view.node, 'kernel_shape')
+  if (x === undefined || w === undefined || kernel === undefined) return [{ dtype, shape: undefined }]
+  return [{ dtype, shape: [x[0]!, w[0]!, ...spatialOutput(view.node, kernel, x.slice(2), view.fresh)] }]
+}
+
+const pool: ShapeRule = (view) => {
+  const { dtype, shape } = view.info(0)
+  const kernel = intsAttribute(view.node, 'kernel_shape') ?? []
+  const out = shape && [...shape.slice(0, 2), ...spatialOutput(view.node, kernel, shape.slice(2), view.fresh)]
+  return [
+    { dtype, shape: out },
+    { dtype: 'int64', shape: out },
+  ]
+}
+
+const reshape: ShapeRule = (view) => {
+  const { dtype, shape } = view.info(0)
+  const wanted = requested(view, 1)
+  if (wanted === undefined || view.integers(1) === undefined) return [{ dtype, shape: wanted }]
+  const keepZero = intAttribute(view.node, 'allowzero', 0) === 1
+  const sizes = wanted.map((dim, axis) => (dim === 0 && !keepZero ? (shape?.[axis] ?? view.fresh()) : dim))
+  const open = sizes.indexOf(-1)
+  if (open < 0) return [{ dtype, shape: sizes }]
+  const rest = sizes.filter((_, axis) => axis !== open)
+  return [
+    { dtype, shape: sizes.with(open, (shape && quotient(product(shape), product(rest))) ?? view.fresh()) },
+  ]
+}
+
+const flatten: ShapeRule = (view) => {
+  const { dtype, shape } = view.info(0)
+  if (shape === undefined) return [{ dtype, shape: [view.fresh(), view.fresh()] }]
+  const axis = normalizeAxis(intAttribute(view.node, 'axis', 1), shape.length)
+  return [{ dtype, shape: [product(shape.slice(0, axis)), product(shape.slice(axis))] }]
+}
+
+const transpose: ShapeRule = (view) => {
+  const { dtype, shape } = view.info(0)
+  const order = intsAttribute(view.node, 'perm') ?? shape?.map((_, axis) => shape.length - 1 - axis)
+  return [{ dtype, shape: shape && order?.map((axis) => shape[axis]!) }]
+}
+
+const concat: ShapeRule = (view) => {
+  const { dtype } = view.info(0)
+  const shapes = view.node.inputs.map((_, i) => view.shape(i))
+  const first = shapes.find((shape) => shape !== undefined)
+  if (first === undefined) return [{ dtype, shape: undefined }]
+  const axis = normalizeAxis(intAttribute(view.node, 'axis', 0), first.length)
+  const sizes = shapes.map((shape) => shape?.[axis])
+  const total = sizes.every((size) => typeof size === 'number')
+    ? sizes.reduce((sum, size) => sum + size, 0)
+    : view.fresh()
+  return [{ dtype, shape: first.with(axis, total) }]
+}
+
+/** Slice with constant bounds; where a size is a symbol, only a slice over the whole axis keeps it. */
+const slice: ShapeRule = (view) => {
+  const { dtype, shape } = view.info(0)
+  const [starts, ends] = [view.constants(1), view.constants(2)]
+  if (shape === undefined) return [{ dtype, shape: undefined }]
+  const count = starts?.length ?? ends?.length
+  const axes = (view.node.inputs[3] ?? '') === '' ? starts?.map((_, i) => i) : view.constants(3)
+  const steps = (view.node.inputs[4] ?? '') === '' ? starts?.map(() => 1) : view.constants(4)
+  if (axes === undefined || count === undefined) return [{ dtype, shape: shape.map(() => view.fresh()) }]
+  const result = [...shape]
+  axes.forEach((axis, i) => {
+    const at = normalizeAxis(axis, shape.length)
+    result[at] = slicedSize(shape[at]!, starts?.[i], ends?.[i], steps?.[i]) ?? view.fresh()
+  })
+  return [{ dtype, shape: result }]
+}
+
+function slicedSize(size: Dim, start?: number, end?: number, step?: number): number | undefined {
+  if (typeof size !== 'number' || start === undefined || end === undefined || step === undefined)
+    return undefined
+  const [from, to] = sliceBounds(size, start, end, step)
+  return Math.max(0, Math.ceil((to - from) / step))
+}
+
+/** Slice's start and end clamped to an axis of known size (ONNX Slice 13: negative steps end before the first element). */
+export function sliceBounds(
+  size: number,
+  start: number,
+  end: number,
+  step: number,
+): [from: number, to: number] {
+  const clamp = (value: number, low: number, high: number): number => Math.min(Math.max(value, low), high)
+  const from = start < 0 ? start + size : start
+  const to = end < 0 ? end + size : end
+  return step > 0
+    ? [clamp(from, 0, size), clamp(to, 0, size)]
+    : [clamp(from, 0, size - 1), clamp(to, -1, size - 1)]
+}
+
+const squeeze: ShapeRule = (view) => {
+  const { dtype, shape } = view.info(0)
+  if (shape === undefined) return [{ dtype, shape: undefined }]
+  const all = (view.node.inputs[1] ?? '') === ''
+  const axes = all ? shape.flatMap((dim, axis) => (dim === 1 ? [axis] : [])) : view.constants(1)
+  if (axes === undefined || (all && shape.some((dim) => typeof dim === 'string')))
+    return [{ dtype, shape: undefined }]
+  const dropped = new Set(axes.map((axis) => normalizeAxis(axis, shape.length)))
+  return [{ dtype, shape: shape.filter((_, axis) => !dropped.has(axis)) }]
+}
+
+const unsqueeze: ShapeRule = (view) => {
+  const { dtype, shape } = view.info(0)
+  const axes = view.constants(1)
+  if (shape === undefined || axes === undefined) return [{ dtype, shape: undefined }]
+  const result = [...shape]
+  for (const axis of axes.map((a) => normalizeAxis(a, shape.length + axes.length)).sort((a, b) => a - b))
+    result.splice(axis, 0, 1)
+  return [{ dtype, shape: result }]
+}
+
+const split: ShapeRule = (view) => {
+  const { dtype, shape } = view.info(0)
+  if (shape === undefined) return view.node.outputs.map(() => ({ dtype, shape: undefined }))
+  const axis = normalizeAxis(intAttribute(view.node, 'axis', 0), shape.length)
+  const sizes = view.integers(1)
+  const count = view.node.outputs.length
+  const size = shape[axis]!
+  const equal = (i: number): Dim | undefined => {
+    if (typeof size === 'string') return quotient(size, count)
+    const part = Math.ceil(size / count)
+    return i < count - 1 ? part : size - part * (count - 1)
+  }
+  return view.node.outputs.map((_, i) => ({
+    dtype,
+    shape: shape.with(axis, (view.node.inputs[1] ? sizes?.[i] : equal(i)) ?? view.fresh()),
+  }))
+}
+
+const gather: ShapeRule = (view) => {
+  const [data, indices] = [view.shape(0), view.shape(1)]
+  const { dtype } = view.info(0)
+  if (data === undefined || indices === undefined) return [{ dtype, shape: undefined }]
+  const axis = normalizeAxis(intAttribute(view.node, 'axis', 0), data.length)
+  return [{ dtype, shape: [...data.slice(0, axis), ...indices, ...data.slice(axis + 1)] }]
+}
+
+const oneHot: ShapeRule = (view) => {
+  const indices = view.shape(0)
+  const depth = view.integers(1)?.[0] ?? view.fresh()
+  const axis = normalizeAxis(intAttribute(view.node, 'axis', -1), (indices?.length ?? 0) + 1)
+  return [{ dtype: view.info(2).dtype, shape: indices?.toSpliced(axis, 0, depth) }]
+}
+
+const range: ShapeRule = (view) => {
+  const [start, limit, delta] = [0, 1, 2].map((input) => view.integers(input)?.[0])
+  const symbol = start === 0 && delta === 1 ? limit : undefined
+  const known = typeof start === 'number' && typeof limit === 'number' && typeof delta === 'number'
+  const count = known ? Math.max(0, Math.ceil((limit - start) / delta)) : (symbol ?? view.fresh())
+  return [{ dtype: view.info(0).dtype, shape: [count] }]
+}
+
+const cast: ShapeRule = (view) => [{ dtype: dtypeOf(intAttribute(view.node, 'to', 0)), shape: view.shape(0) }]
+
+const vector =
+  (length: (view: NodeView) => Dim | undefined): ShapeRule =>
+  (view) => [{ dtype: 'int64', shape: [length(view) ?? view.fresh()] }]
+
+function shapeLength(view: NodeView): number | undefined {
+  const shape = view.shape(0)
+  return shape?.slice(intAttribute(view.node, 'start', 0), intAttribute(view.node, 'end', shape.length))
+    .length
+}
+
+function all(ops: string, rule: ShapeRule): Record<string, ShapeRule> {
+  return Object.fromEntries(ops.split(' ').map((op) => [op, rule]))
+}
+
+/** One rule per operator of ai.onnx (in the forms of opset 18 and newer); operators that are absent give unknown shapes. */
+export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
+  ...all(
+    'Identity Neg Abs Exp Log Sqrt Reciprocal Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Tanh Sigmoid Relu ' +
+      'LeakyRelu Elu Selu Celu ThresholdedRelu Softplus Softsign HardSigmoid Erf Clip Floor Ceil Round Sign Softmax ' +
+      'LogSoftmax Not BitwiseNot ScatterElements ScatterND Dropout CumSum PRelu Trilu',
+    same,
+  ),
+  ...all('Add Sub Mul Div Pow Max Min Mean Sum Mod And Or Xor BitwiseAnd BitwiseOr BitwiseXor', broadcasting),
+  ...all('Equal Greater GreaterOrEqual Less LessOrEqual', comparing),
+  ...all('IsNaN IsInf', testing),
+  ...all('ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare', reducing),
+  ...all('MaxPool AveragePool', pool),
+  GlobalAveragePool: (view) => [
+    { dtype: view.info(0).dtype, shape: view.shape(0)?.map((dim, axis) => (axis < 2 ? dim : 1)) },
+  ],
+  Where: (view) => [
+    {
+      dtype: view.info(1).dtype,
+      shape: broadcast(
+        [0, 1, 2].map((i) => view.shape(i)),
+        view.fresh,
+      ),
+    },
+  ],
+  Cast: cast,
+  CastLike: (view) => [{ dtype: view.info(1).dtype, shape: view.shape(0) }],
+  MatMul: matMul,
+  Gemm: gemm,
+  Conv: conv,
+  Reshape: reshape,
+  Flatten: flatten,
+  Transpose: transpose,
+  Concat: concat,
+  Slice: slice,
+  Split: split,
+  Squeeze: squeeze,
+  Unsqueeze: unsqueeze,
+  Gather: gather,
+  GatherElements: (view) => [{ dtype: view.info(0).dtype, shape: view.shape(1) }],
+  OneHot: oneHot,
+  Range: range,
+  Expand: (view) => [
+    { dtype: view.info(0).dtype, shape: broadcast([view.shape(0), requested(view, 1)], view.fresh) },
+  ],
+  Shape: vector(shapeLength),
+  Size: () => [{ dtype: 'int64', shape: [] }],
+  ConstantOfShape: (view) => [
+    { dtype: dtypeOf(view.node.attributes.get('value')?.t?.dataType ?? 1), shape: requested(view, 0) },
+  ],
+}

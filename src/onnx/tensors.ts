@@ -1,0 +1,137 @@
+import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs'
+import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
+import { ModelError, UnsupportedModelError } from '../errors.js'
+import { BYTES_PER_ELEMENT, elementCount } from '../tensor.js'
+import type { DType, TypedArray } from '../tensor.js'
+import { dtypeOf } from './dtypes.js'
+import type { Initializer } from './graph.js'
+import { TensorProto_DataLocation, TensorProto_DataType } from './proto/onnx_pb.js'
+import type { TensorProto } from './proto/onnx_pb.js'
+
+/** An initializer from its protobuf form. `modelPath` is where external data is looked for (beside the model). */
+export function readInitializer(tensor: TensorProto, modelPath: string, name = tensor.name): Initializer {
+  const shape = tensor.dims.map(Number)
+  if (shape.some((size) => !Number.isSafeInteger(size) || size < 0))
+    throw new ModelError(`${modelPath}: tensor '${name}' has an impossible shape [${tensor.dims.join(', ')}]`)
+  const dtype = dtypeOf(tensor.dataType)
+  const expected = dtype === undefined ? undefined : elementCount(shape) * BYTES_PER_ELEMENT[dtype]
+  const where = `${modelPath}: tensor '${name}'`
+  if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL)
+    return { shape, dtype, code: tensor.dataType, read: externalReader(tensor, modelPath, expected, where) }
+  const inline = inlineBytes(tensor, dtype, where)
+  if (expected !== undefined && inline.byteLength !== expected)
+    throw new ModelError(
+      `${where} of shape [${shape.join(', ')}] needs ${expected} bytes and has ${inline.byteLength}`,
+    )
+  return { shape, dtype, code: tensor.dataType, read: () => inline }
+}
+
+/** Elements that are not in raw_data are in the typed field that TensorProto prescribes for their type. */
+function inlineBytes(tensor: TensorProto, dtype: DType | undefined, where: string): Uint8Array {
+  if (tensor.rawData.byteLength > 0) return tensor.rawData
+  switch (dtype) {
+    case 'float32':
+      return bytesOf(Float32Array.from(tensor.floatData))
+    case 'float64':
+      return bytesOf(Float64Array.from(tensor.doubleData))
+    case 'int64':
+      return bytesOf(BigInt64Array.from(tensor.int64Data))
+    case 'uint64':
+      return bytesOf(BigUint64Array.from(tensor.uint64Data))
+    case 'uint32':
+      return bytesOf(Uint32Array.from(tensor.uint64Data, Number))
+    case 'int32':
+      return bytesOf(Int32Array.from(tensor.int32Data))
+    case 'float16':
+    case 'bfloat16':
+    case 'uint16':
+    case 'int16':
+      return bytesOf(Uint16Array.from(tensor.int32Data))
+    case 'int8':
+    case 'uint8':
+    case 'bool':
+      return Uint8Array.from(tensor.int32Data)
+    case undefined:
+      throw new UnsupportedModelError(
+        `${where} has element type ${TensorProto_DataType[tensor.dataType] ?? tensor.dataType}, which retrograd does not read`,
+      )
+  }
+}
+
+function bytesOf(array: TypedArray): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+}
+
+/** External data: `location`, `offset`, `length` (ONNX IR, External Tensor Data). The path must stay beside the model. */
+function externalReader(
+  tensor: TensorProto,
+  modelPath: string,
+  expected: number | undefined,
+  where: string,
+): () => Uint8Array {
+  const entries = new Map(tensor.externalData.map(({ key, value }) => [key, value]))
+  const location = entries.get('location') ?? ''
+  const offset = Number(entries.get('offset') ?? '0')
+  const length = entries.has('length') ? Number(entries.get('length')) : expected
+  if (
+    location === '' ||
+    !Number.isSafeInteger(offset) ||
+    offset < 0 ||
+    length === undefined ||
+    !(length >= 0)
+  )
+    throw new ModelError(`${where} has external data without a usable location, offset and length`)
+  if (expected !== undefined && length !== expected)
+    throw new ModelError(`${where} needs ${expected} bytes of external data and declares ${length}`)
+  return () => readExternal(modelPath, location, offset, length, where)
+}
+
+function readExternal(
+  modelPath: string,
+  location: string,
+  offset: number,
+  length: number,
+  where: string,
+): Uint8Array {
+  const path = resolve(dirname(modelPath), location)
+  let file: number
+  try {
+    assertInside(realpathSync(dirname(resolve(modelPath))), realpathSync(path), location, where)
+    file = openSync(path, 'r')
+  } catch (error) {
+    if (error instanceof ModelError) throw error
+    throw new ModelError(`${where} keeps its data in '${location}', which can't be opened beside the model`)
+  }
+  try {
+    const { size } = fstatSync(file)
+    if (offset + length > size)
+      throw new ModelError(
+        `${where}: '${location}' holds ${size} bytes, ${offset + length} are needed: is it truncated?`,
+      )
+    const bytes = new Uint8Array(length)
+    for (let done = 0; done < length;) {
+      const count = readSync(file, bytes, done, length - done, offset + done)
+      if (count === 0) throw new ModelError(`${where}: '${location}' ended while it was read`)
+      done += count
+    }
+    return bytes
+  } finally {
+    closeSync(file)
+  }
+}
+
+function assertInside(folder: string, path: string, location: string, where: string): void {
+  const inside = relative(folder, path)
+  if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside))
+    throw new ModelError(`${where} points outside the model's folder ('${location}'): refused`)
+}
+
+/** The integers of a small int64 or int32 initializer (shapes, axes), or undefined for any other type. */
+export function integersOf(initializer: Initializer): number[] | undefined {
+  const { dtype } = initializer
+  if (dtype !== 'int64' && dtype !== 'int32') return undefined
+  const bytes = new Uint8Array(initializer.read())
+  return dtype === 'int64'
+    ? Array.from(new BigInt64Array(bytes.buffer), Number)
+    : Array.from(new Int32Array(bytes.buffer))
+}
