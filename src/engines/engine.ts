@@ -42,7 +42,7 @@ export interface Engine {
    * gradients of micro-batches are accumulated in float64 and divided once.
    *
    * @param onProgress called after each micro-batch with the number of samples done
-   * @throws EngineError when the graph fails to run; DataError when the loss is not finite because of the data
+   * @throws EngineError when the graph fails to run. A loss that overflows is returned, not thrown.
    */
   evaluate(
     parameters: Parameters,

@@ -1,5 +1,5 @@
 import { env, InferenceSession, Tensor } from 'onnxruntime-node'
-import { DataError, EngineError } from '../errors.js'
+import { EngineError } from '../errors.js'
 import { DENOMINATORS, NUMERATORS } from '../autodiff/differentiate.js'
 import type { GradientGraph } from '../autodiff/differentiate.js'
 import type { NamedValue } from '../onnx/graph.js'
@@ -89,7 +89,6 @@ class OnnxRuntimeEngine implements Engine {
         addTo(gradients.get(parameter)!, this.outputs.get(output)!.data as FloatArray)
       onProgress?.(batch.start + batch.count)
     }
-    if (!Number.isFinite(numerator)) throw new DataError(`the loss is not a finite number (${numerator})`)
     for (const sum of gradients.values()) divide(sum, denominator)
     return { loss: numerator / denominator }
   }

@@ -16,7 +16,7 @@ export interface NodeView {
   integers(input: number): readonly (Dim | undefined)[] | undefined
   /** Elements of a small integer input where all are known numbers. */
   constants(input: number): readonly number[] | undefined
-  fresh(): Dim
+  readonly fresh: () => Dim
 }
 
 const UNKNOWN: ValueInfo = { dtype: undefined, shape: undefined }

@@ -15,7 +15,7 @@ export const RULE_OPSET = 18
 /** What a lifted operator may add to the graph beside its node: a constant. */
 interface Lifting {
   readonly graph: Graph
-  constant(values: readonly number[]): string
+  readonly constant: (values: readonly number[]) => string
 }
 
 /** The operators whose form or meaning changed between opset 11 and 18: [first version of the new form, rewriting]. */

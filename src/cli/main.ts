@@ -1,0 +1,45 @@
+#!/usr/bin/env node
+import yargs from 'yargs'
+import { hideBin } from 'yargs/helpers'
+import { EXIT, RetrogradError } from '../errors.js'
+import { VERSION } from '../version.js'
+import { runCommand } from './run.js'
+
+const parser = yargs(hideBin(process.argv))
+  .scriptName('retrograd')
+  .usage(
+    '$0 <command>\n\nLooks back at a finished training run: replays its checkpoints and allocates every change\n' +
+      'of the loss to the parameters that caused it (Loss Change Allocation), into Parquet tables.',
+  )
+  .command(runCommand)
+  .demandCommand(1, 'Say what to do: retrograd run CHECKPOINTS ...; retrograd --help lists the commands.')
+  .strict()
+  .recommendCommands()
+  .version(VERSION)
+  .help()
+  .alias('help', 'h')
+  .wrap(Math.min(110, process.stdout.columns || 100))
+  .epilogue(
+    'Exit codes: 0 done; 1 failed (corrupt file, NaN, bad data); 2 usage; 3 unsupported (operator, format, binding);\n' +
+      '4 finished, but some interval did not converge; 130 interrupted.',
+  )
+  .fail((message: string, error: Error | undefined) => {
+    // yargs' own complaints come as a message, errors of commands as an error
+    if (error !== undefined && message === '') throw error
+    process.stderr.write(`retrograd: ${message || error?.message}\n`)
+    process.exit(EXIT.usage)
+  })
+
+try {
+  await parser.parseAsync()
+} catch (error) {
+  process.stderr.write(describe(error))
+  process.exitCode = error instanceof RetrogradError ? error.exitStatus : EXIT.failed
+}
+
+/** One line for what a user can act on; anything else is a bug, and its stack helps to report it. */
+function describe(error: unknown): string {
+  if (error instanceof RetrogradError) return `retrograd: ${error.message}\n`
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return `retrograd: internal error, please report it with this text:\n${stack}\n`
+}

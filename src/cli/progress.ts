@@ -1,0 +1,90 @@
+import cliProgress from 'cli-progress'
+import type { ReplayProgress } from '../replay/replay.js'
+
+/** Shows how far a replay is, on a terminal; elsewhere it is quiet. */
+export interface ProgressDisplay {
+  update(progress: ReplayProgress): void
+  /** Prints a line without tearing the bar. */
+  line(text: string): void
+  stop(): void
+}
+
+/** Intervals are counted in thousandths, so that the bar moves within one. */
+const RESOLUTION = 1000
+
+export function progressDisplay(stream: NodeJS.WriteStream): ProgressDisplay {
+  return stream.isTTY ? new Bar(stream) : quiet(stream)
+}
+
+function quiet(stream: NodeJS.WritableStream): ProgressDisplay {
+  return {
+    update: () => undefined,
+    line: (text) => {
+      stream.write(`${text}\n`)
+    },
+    stop: () => undefined,
+  }
+}
+
+class Bar implements ProgressDisplay {
+  private bar: cliProgress.SingleBar | undefined
+  private readonly started = Date.now()
+
+  constructor(private readonly stream: NodeJS.WriteStream) {}
+
+  update(progress: ReplayProgress): void {
+    this.bar ??= this.start(progress.intervals)
+    this.bar.update(Math.round(progress.done * RESOLUTION), {
+      interval: `${Math.min(progress.intervals, Math.floor(progress.done) + 1)}/${progress.intervals}`,
+      loss: Number.isFinite(progress.loss) ? progress.loss.toFixed(4) : '...',
+      residual: Number.isFinite(progress.residual) ? progress.residual.toExponential(1) : '...',
+      left: this.timeLeft(progress),
+    })
+  }
+
+  line(text: string): void {
+    if (this.bar !== undefined) this.stream.write('\r\x1b[2K')
+    this.stream.write(`${text}\n`)
+  }
+
+  stop(): void {
+    this.bar?.stop()
+    this.bar = undefined
+  }
+
+  private start(intervals: number): cliProgress.SingleBar {
+    const bar = new cliProgress.SingleBar({
+      stream: this.stream,
+      format: 'replaying {bar} interval {interval} · loss {loss} · residual {residual} · {left} left',
+      barCompleteChar: '█',
+      barIncompleteChar: '░',
+      barsize: 24,
+      fps: 8,
+      hideCursor: true,
+      clearOnComplete: true,
+      gracefulExit: false,
+      linewrap: true,
+    })
+    bar.start(intervals * RESOLUTION, 0, {
+      interval: `1/${intervals}`,
+      loss: '...',
+      residual: '...',
+      left: '...',
+    })
+    return bar
+  }
+
+  private timeLeft({ done, intervals }: ReplayProgress): string {
+    const seconds = (Date.now() - this.started) / 1000
+    return done < 0.05 ? '...' : formatSeconds((seconds / done) * (intervals - done))
+  }
+}
+
+/** `42 s`, `3 min 05 s`, `2 h 10 min`. */
+export function formatSeconds(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds))
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)]
+  const two = (value: number): string => String(value).padStart(2, '0')
+  if (hours > 0) return `${hours} h ${two(minutes)} min`
+  return minutes > 0 ? `${minutes} min ${two(whole % 60)} s` : `${whole} s`
+}

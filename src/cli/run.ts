@@ -1,0 +1,205 @@
+import pc from 'picocolors'
+import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs'
+import { summarize } from '../analysis/summary.js'
+import { LOSS_NAMES, parseLoss } from '../autodiff/losses.js'
+import { EXIT, UsageError } from '../errors.js'
+import type { RunOptions } from '../replay/options.js'
+import { runReplay } from '../replay/run.js'
+import type { RunResult } from '../replay/run.js'
+import { openResults } from '../tables/read.js'
+import { GRANULARITIES } from '../tables/schema.js'
+import { parseStepRange } from '../trajectory/step-range.js'
+import { onInterrupt } from './interrupt.js'
+import { formatSeconds, progressDisplay } from './progress.js'
+import { renderSummary } from './summary.js'
+
+type OptionsOf<B> = B extends Argv<infer A> ? A : never
+type RunOptionTypes = OptionsOf<ReturnType<typeof options>>
+type RunArguments = ArgumentsCamelCase<RunOptionTypes>
+
+const EXAMPLES: readonly [string, string][] = [
+  [
+    '$0 run checkpoints/ --model model.onnx --train train.npz --val val.npz --loss cross-entropy --out results',
+    'LCA of a classifier, on two data sets',
+  ],
+  [
+    '$0 run checkpoints/ --model model.onnx --train x.npz --loss mse --steps 0:1000:10 --out results',
+    'every tenth step',
+  ],
+  [
+    '$0 run weights.h5 --model model.onnx --train train.h5 --val val.h5 --loss cross-entropy --granularity parameter --out results',
+    "a file of many saves, with every parameter's LCA in every interval",
+  ],
+  [
+    '$0 run checkpoints/ --model with-loss.onnx --train train.npz --loss output:loss --val test=test.npz --out results',
+    'a loss that the graph computes; a split with a name of its own',
+  ],
+]
+
+export const runCommand: CommandModule<object, RunOptionTypes> = {
+  command: 'run <checkpoints>',
+  describe:
+    'Replay recorded checkpoints and allocate every change of the loss to the parameters that caused it',
+  builder: (yargs) => EXAMPLES.reduce((all, [line, what]) => all.example(line, what), options(yargs)),
+  handler: async (argv) => {
+    process.exitCode = await run(argv)
+  },
+}
+
+function options(yargs: Argv) {
+  return yargs
+    .positional('checkpoints', {
+      type: 'string',
+      demandOption: true,
+      describe: 'Folder of checkpoints (.safetensors; .pt .pth .ckpt), or one .h5 that holds many saves',
+    })
+    .option('model', {
+      type: 'string',
+      demandOption: true,
+      describe: 'The network as ONNX, weights under their own names',
+    })
+    .option('train', {
+      type: 'string',
+      demandOption: true,
+      describe: 'Data that the loss is averaged over: .npz, .npy, .h5',
+    })
+    .option('val', {
+      type: 'string',
+      array: true,
+      default: [] as string[],
+      describe: 'Further data sets, FILE or NAME=FILE (repeatable)',
+    })
+    .option('loss', { type: 'string', demandOption: true, describe: `The loss: ${LOSS_NAMES.join(', ')}` })
+    .option('out', { type: 'string', demandOption: true, describe: 'Folder that the tables are written to' })
+    .option('input', { type: 'string', describe: 'Name of the input array [x, inputs or images]' })
+    .option('target', { type: 'string', describe: 'Name of the target array [y, targets or labels]' })
+    .option('scale', {
+      choices: ['auto', '255', 'none'] as const,
+      default: 'auto' as const,
+      describe: 'Divide image bytes by 255: where the network takes real numbers, always, never',
+    })
+    .option('steps', { type: 'string', describe: 'Use only these steps: FROM:TO:STRIDE, inclusive' })
+    .option('tolerance', {
+      type: 'number',
+      default: 0.001,
+      describe: 'Largest |LCA - loss change| of a converged interval, in units of the loss',
+    })
+    .option('max-splits', {
+      type: 'number',
+      default: 32,
+      describe: 'Most parts an interval is cut into (a power of 2)',
+    })
+    .option('granularity', {
+      choices: GRANULARITIES,
+      default: 'unit' as const,
+      describe: 'How far the tables per interval go down',
+    })
+    .option('batch-size', { type: 'number', describe: 'Samples per micro-batch [chosen for the model]' })
+    .option('overwrite', { type: 'boolean', default: false, describe: 'Replace results that are in --out' })
+    .option('json', { type: 'boolean', default: false, describe: 'Print the summary as JSON' })
+}
+
+async function run(argv: RunArguments): Promise<number> {
+  const started = Date.now()
+  const display = progressDisplay(process.stderr)
+  const interrupt = onInterrupt(() => {
+    display.line('stopping: keeping the finished intervals (interrupt again to drop them)')
+  })
+  try {
+    const result = await runReplay(runOptions(argv), {
+      signal: interrupt.signal,
+      onNote: (note) => {
+        display.line(`· ${note}`)
+      },
+      onProgress: (progress) => {
+        display.update(progress)
+      },
+    })
+    display.stop()
+    if (result !== undefined) await report(argv, result, formatSeconds((Date.now() - started) / 1000))
+    return exitCode(argv, result)
+  } finally {
+    display.stop()
+    interrupt.done()
+  }
+}
+
+function exitCode({ out }: RunArguments, result: RunResult | undefined): number {
+  if (result === undefined) {
+    process.stderr.write(`interrupted before the first interval was finished; ${out} was left as it was\n`)
+    return EXIT.interrupted
+  }
+  const { outcome } = result
+  if (outcome.interrupted) {
+    process.stderr.write(`interrupted: ${out} holds the first ${outcome.intervals} intervals\n`)
+    return EXIT.interrupted
+  }
+  return outcome.converged === outcome.intervals ? EXIT.done : EXIT.notConverged
+}
+
+async function report(argv: RunArguments, { manifest, outcome }: RunResult, seconds: string): Promise<void> {
+  const results = await openResults(argv.out)
+  const summary = summarize(await results.readTable('steps'), await results.readTable('tensors'))
+  const { tolerance, out } = argv
+  if (argv.json) {
+    const facts = {
+      out,
+      status: manifest.status,
+      tolerance,
+      result: manifest.result,
+      ...summary,
+      tables: manifest.tables,
+    }
+    process.stdout.write(`${JSON.stringify(facts, null, 2)}\n`)
+    return
+  }
+  const facts = { summary, manifest, out, tolerance, noiseFloor: outcome.noiseFloor, seconds }
+  process.stdout.write(renderSummary(facts, pc.createColors(pc.isColorSupported && process.stdout.isTTY)))
+}
+
+function runOptions(argv: RunArguments): RunOptions {
+  const { input, target, steps, batchSize } = argv
+  return {
+    checkpoints: argv.checkpoints,
+    model: argv.model,
+    splits: namedSplits(argv),
+    loss: parseLoss(argv.loss),
+    scale: argv.scale,
+    tolerance: positive('--tolerance', argv.tolerance),
+    maxSplits: powerOfTwo('--max-splits', argv.maxSplits),
+    granularity: argv.granularity,
+    out: argv.out,
+    overwrite: argv.overwrite,
+    ...(input !== undefined && { input }),
+    ...(target !== undefined && { target }),
+    ...(steps !== undefined && { steps: parseStepRange(steps) }),
+    ...(batchSize !== undefined && { batchSize: wholeNumber('--batch-size', batchSize) }),
+  }
+}
+
+/** `--val FILE` is called val, a second one val2; `--val NAME=FILE` has its own name. */
+function namedSplits({ train, val }: RunArguments): Map<string, string> {
+  const splits = new Map([['train', train]])
+  for (const entry of val) {
+    const [, name, file] = /^([\w.-]+)=(.+)$/.exec(entry) ?? [undefined, undefined, entry]
+    const split = name ?? (splits.has('val') ? `val${splits.size}` : 'val')
+    if (splits.has(split)) throw new UsageError(`--val ${entry}: there is a split named '${split}' already`)
+    splits.set(split, file)
+  }
+  return splits
+}
+
+function positive(option: string, value: number): number {
+  if (value > 0 && Number.isFinite(value)) return value
+  throw new UsageError(`${option} ${value}: a number above 0 is needed`)
+}
+
+function wholeNumber(option: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= 1) return value
+  throw new UsageError(`${option} ${value}: a whole number from 1 on is needed`)
+}
+
+function powerOfTwo(option: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= 2 && Number.isInteger(Math.log2(value))) return value
+  throw new UsageError(`${option} ${value}: a power of two from 2 on is needed (2 is one Simpson panel)`)
+}

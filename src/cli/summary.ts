@@ -1,0 +1,171 @@
+import type { Colors } from 'picocolors/types.js'
+import type { LayerSummary, RunSummary, SplitSummary } from '../analysis/summary.js'
+import type { Manifest } from '../tables/manifest.js'
+
+export interface SummaryFacts {
+  readonly summary: RunSummary
+  readonly manifest: Manifest
+  readonly out: string
+  readonly tolerance: number
+  readonly noiseFloor: number
+  readonly seconds: string
+}
+
+/** Longest bar, in characters; a layer's bar is its share of the largest |LCA|. */
+const BAR = 24
+/** Layers beyond this many are counted, not listed: those that moved the loss least. */
+const LISTED_LAYERS = 24
+
+/** The closing summary of a run, for people. */
+export function renderSummary(facts: SummaryFacts, color: Colors): string {
+  const { summary } = facts
+  return [
+    '',
+    ...headline(facts, color),
+    '',
+    ...losses(facts, color),
+    '',
+    ...shares(summary, color),
+    '',
+    ...layers(summary, color),
+    '',
+    ...firstOrder(summary),
+    '',
+    ...tables(facts, color),
+    '',
+  ].join('\n')
+}
+
+function headline({ summary, seconds }: SummaryFacts, color: Colors): string[] {
+  const { intervals, stepFrom, stepTo, stepUnit, parameters, tensors } = summary
+  const run = `${intervals} intervals, ${stepUnit} ${stepFrom} to ${stepTo}`
+  return [
+    `  ${color.bold(run)} · ${grouped(parameters)} parameters in ${tensors} tensors · replayed in ${seconds}`,
+  ]
+}
+
+function losses({ summary, tolerance, noiseFloor }: SummaryFacts, color: Colors): string[] {
+  const head = ['', 'loss', 'change', 'LCA sums to', 'largest residual', 'converged']
+  const rows = summary.splits.map((s) => [
+    s.split,
+    `${number(s.lossFrom)} → ${number(s.lossTo)}`,
+    signed(s.lossChange),
+    signed(s.lca),
+    exponent(s.largestResidual),
+    `${s.converged} of ${summary.intervals}`,
+  ])
+  const worst = Math.max(...summary.splits.map((s) => s.largestResidual))
+  const lines = table([head, ...rows], color)
+  if (worst <= tolerance)
+    return [
+      ...lines,
+      `  ${color.green('conserved')}: in every interval the parts sum to the measured change within ${exponent(worst)} (tolerance ${tolerance})`,
+    ]
+  const open = summary.intervals - summary.splits[0]!.converged
+  return [
+    ...lines,
+    `  ${color.yellow('not converged')}: ${open} of ${summary.intervals} intervals miss the tolerance ${tolerance}, by ${exponent(worst)} at worst; ` +
+      (tolerance < noiseFloor
+        ? `float32 rounding alone is about ${exponent(noiseFloor)}: raise --tolerance`
+        : 'raise --max-splits or --tolerance'),
+  ]
+}
+
+function shares(summary: RunSummary, color: Colors): string[] {
+  const head = ['parameters that', 'helped', 'hurt', 'did neither', '(mean over intervals)']
+  const rows = summary.splits.map((s) => [
+    s.split,
+    percent(s.helping),
+    percent(s.hurting),
+    percent(s.still),
+    '',
+  ])
+  return table([head, ...rows], color)
+}
+
+function layers(summary: RunSummary, color: Colors): string[] {
+  const [first, ...others] = summary.splits
+  const listed = listedLayers(first!)
+  const largest = Math.max(
+    ...summary.splits.flatMap((s) => s.layers.map(({ lca }) => Math.abs(lca))),
+    Number.MIN_VALUE,
+  )
+  const head = ['layer', 'parameters', ...summary.splits.map(({ split }) => `LCA ${split}`), 'hurt in', '']
+  const rows = listed.map((layer) => [
+    layer.layer,
+    grouped(layer.parameters),
+    signed(layer.lca),
+    ...others.map((s) => signed(s.layers.find((other) => other.layer === layer.layer)?.lca ?? NaN)),
+    percent(layer.hurtIn / summary.intervals),
+    bar(layer, largest, color),
+  ])
+  const hidden = first!.layers.length - listed.length
+  return [
+    ...table([head, ...rows], color),
+    ...(hidden > 0 ? [`  and ${hidden} layers that moved the loss less`] : []),
+  ]
+}
+
+/** In the network's order; of very many, those that moved the loss most. */
+function listedLayers({ layers }: SplitSummary): readonly LayerSummary[] {
+  if (layers.length <= LISTED_LAYERS) return layers
+  const ranked = [...layers].sort((a, b) => Math.abs(b.lca) - Math.abs(a.lca)).slice(0, LISTED_LAYERS)
+  return layers.filter((layer) => ranked.includes(layer))
+}
+
+function bar({ lca }: LayerSummary, largest: number, color: Colors): string {
+  const eighths = Math.round((Math.abs(lca) / largest) * BAR * 8)
+  const text = '█'.repeat(Math.floor(eighths / 8)) + ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8]!
+  if (lca < 0) return color.green(text)
+  return lca > 0 ? color.red(`${text} hurt`) : ''
+}
+
+function firstOrder(summary: RunSummary): string[] {
+  return summary.splits.map(({ split, firstOrder, lossChange }) => {
+    const off = Math.abs(firstOrder - lossChange) / Math.abs(lossChange)
+    return `  the first-order approximation alone would say ${signed(firstOrder)} on ${split}: ${percent(off)} off`
+  })
+}
+
+function tables({ manifest, out }: SummaryFacts, color: Colors): string[] {
+  const list = manifest.tables.map(({ name, rows }) => `${name} ${grouped(rows)} rows`).join(', ')
+  return [
+    `  tables in ${color.bold(out)}: ${list}`,
+    `  ${color.dim(`python: pandas.read_parquet("${out}/tensors")    duckdb: select * from '${out}/steps/*.parquet'`)}`,
+  ]
+}
+
+/** Columns aligned by their widest entry: the first to the left, numbers to the right, the last to the left. */
+function table(rows: readonly (readonly string[])[], color: Colors): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  return rows.map((row, index) => {
+    const cells = row.map((cell, column) => {
+      if (column === row.length - 1) return cell
+      return column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)
+    })
+    const line = `  ${cells.join('  ')}`.trimEnd()
+    return index === 0 ? color.dim(line) : line
+  })
+}
+
+function number(value: number): string {
+  return Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5 ? value.toFixed(4) : value.toExponential(2)
+}
+
+function signed(value: number): string {
+  if (Number.isNaN(value)) return ''
+  return value === 0 ? '0' : (value > 0 ? '+' : '') + number(value)
+}
+
+function exponent(value: number): string {
+  return value.toExponential(1)
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`
+}
+
+/** 84060 as `84,060`. */
+function grouped(value: number): string {
+  return value.toLocaleString('en-US')
+}

@@ -1,0 +1,59 @@
+/**
+ * retrograd's public interface: what the command line is a thin layer on.
+ *
+ * `runReplay` does a whole run from paths to a results folder; the other functions are its parts.
+ */
+export { openTrajectory } from './trajectory/open-trajectory.js'
+export type { Checkpoint, StepUnit, TensorInfo, Trajectory } from './trajectory/checkpoint.js'
+export { bind } from './trajectory/bind.js'
+export type { Binding, NetworkTensor } from './trajectory/bind.js'
+export { parseStepRange } from './trajectory/step-range.js'
+export type { StepRange } from './trajectory/step-range.js'
+
+export { readModel as openModel } from './onnx/read.js'
+export { encodeModel } from './onnx/write.js'
+export { graphText } from './onnx/text.js'
+export type { Dim, Graph, NamedValue, Node, Shape } from './onnx/graph.js'
+
+export { openData } from './data/open-data.js'
+export type { DataNeeds, DataOptions, DataSet, InputSpec, Samples, TargetSpec } from './data/needs.js'
+
+export { differentiate } from './autodiff/differentiate.js'
+export type { DifferentiateOptions, GradientGraph } from './autodiff/differentiate.js'
+export { parseLoss } from './autodiff/losses.js'
+export type { LossSpec } from './autodiff/losses.js'
+
+export { createOnnxRuntimeEngine as createEngine } from './engines/onnxruntime.js'
+export type { OnnxRuntimeOptions as EngineOptions } from './engines/onnxruntime.js'
+export type {
+  Cut,
+  Engine,
+  Evaluation,
+  Gradients,
+  Parameters,
+  SampleArray,
+  SplitData,
+} from './engines/engine.js'
+
+export { replay } from './replay/replay.js'
+export type { ReplayInput, ReplayOptions, ReplayOutcome, ReplayProgress } from './replay/replay.js'
+export { describeTensors } from './replay/tensors.js'
+export type { LcaTensor } from './replay/tensors.js'
+export type { TableSink } from './replay/rows.js'
+export { runReplay } from './replay/run.js'
+export type { RunResult } from './replay/run.js'
+export type { RunEvents, RunOptions } from './replay/options.js'
+
+export { openResults } from './tables/read.js'
+export type { Results } from './tables/read.js'
+export { ResultsWriter } from './tables/writer.js'
+export { TABLES } from './tables/schema.js'
+export type { Batch, ColumnBatch, Granularity, TableName } from './tables/schema.js'
+export type { Manifest } from './tables/manifest.js'
+
+export { summarize } from './analysis/summary.js'
+export type { LayerSummary, RunSummary, SplitSummary } from './analysis/summary.js'
+
+export * from './errors.js'
+export type { DType, FloatArray, Tensor, TypedArray } from './tensor.js'
+export { VERSION } from './version.js'

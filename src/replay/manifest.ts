@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { cpus } from 'node:os'
+import { pipeline } from 'node:stream/promises'
+import { ONNXRUNTIME_VERSION } from '../engines/onnxruntime.js'
+import type { LossSpec } from '../autodiff/losses.js'
+import type { Manifest, ManifestFacts } from '../tables/manifest.js'
+import { SCHEMA_VERSION } from '../tables/schema.js'
+import { VERSION } from '../version.js'
+import type { RunOptions } from './options.js'
+import type { Prepared } from './prepare.js'
+import type { ReplayOutcome } from './replay.js'
+
+/** What is known of a run before it starts; every table file carries it. */
+export type RunFacts = Pick<Manifest, 'schema' | 'retrograd' | 'options' | 'model' | 'data' | 'tensors'> & {
+  readonly device: Record<string, unknown>
+  readonly trajectory: Record<string, unknown>
+}
+
+export async function runFacts(options: RunOptions, prepared: Prepared): Promise<RunFacts> {
+  const { trajectory, binding, data, notes } = prepared
+  return {
+    schema: SCHEMA_VERSION,
+    retrograd: {
+      version: VERSION,
+      node: process.version,
+      platform: `${process.platform}-${process.arch}`,
+      onnxruntime: ONNXRUNTIME_VERSION,
+    },
+    options: optionFacts(options, prepared.batchSize),
+    model: {
+      path: options.model,
+      sha256: await sha256(options.model),
+      binding: binding.how,
+      constants: binding.constants,
+    },
+    data: [...data].map(([split, { path, samples, sha256 }]) => ({ split, path, samples, sha256 })),
+    tensors: tensorFacts(prepared),
+    device: { engine: 'onnxruntime', provider: 'cpu', cpu: cpus()[0]?.model ?? 'unknown' },
+    trajectory: {
+      path: trajectory.path,
+      format: trajectory.format,
+      step_unit: trajectory.stepUnit,
+      left_out: trajectory.leftOut,
+      notes,
+    },
+  }
+}
+
+function tensorFacts({ tensors }: Prepared): RunFacts['tensors'] {
+  return tensors.map((tensor) => ({
+    tensor: tensor.name,
+    checkpoint_name: tensor.checkpointName,
+    parameter_name: tensor.name,
+    shape: [...tensor.shape],
+    role: tensor.role,
+    layer: tensor.layer,
+    unit_axis: tensor.shape.length === 0 ? null : tensor.units.axis,
+    parameters: tensor.size,
+  }))
+}
+
+function optionFacts(options: RunOptions, batchSize: number): Record<string, unknown> {
+  const { splits, loss, steps, batchSize: asked, out, overwrite, ...plain } = options
+  return {
+    ...plain,
+    splits: Object.fromEntries(splits),
+    loss: lossText(loss),
+    steps: steps ?? null,
+    batch_size: batchSize,
+    batch_size_given: asked ?? null,
+    out,
+    overwrite,
+  }
+}
+
+export function lossText(loss: LossSpec): string {
+  return loss.kind === 'output' ? `output:${loss.name}` : loss.kind
+}
+
+/** The manifest of a finished run. */
+export async function manifestFacts(
+  facts: RunFacts,
+  { trajectory }: Prepared,
+  outcome: ReplayOutcome,
+  started: Date,
+): Promise<ManifestFacts> {
+  const checkpoints: Manifest['checkpoints'] = []
+  for (const checkpoint of trajectory.checkpoints.slice(0, outcome.intervals + 1))
+    checkpoints.push({
+      path: checkpoint.path,
+      step: checkpoint.step,
+      fingerprint: await checkpoint.fingerprint(),
+    })
+  return {
+    ...facts,
+    status: outcome.interrupted ? 'interrupted' : 'complete',
+    created: started.toISOString(),
+    finished: new Date().toISOString(),
+    checkpoints,
+    result: {
+      intervals: outcome.intervals,
+      converged: outcome.converged,
+      largest_residual: outcome.largestResidual,
+      noise_floor: outcome.noiseFloor,
+      evaluations: outcome.evaluations,
+    },
+  }
+}
+
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(path), hash)
+  return hash.digest('hex')
+}

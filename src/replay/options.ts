@@ -1,0 +1,35 @@
+import type { LossSpec } from '../autodiff/losses.js'
+import type { Granularity } from '../tables/schema.js'
+import type { StepRange } from '../trajectory/step-range.js'
+import type { ReplayProgress } from './replay.js'
+
+/** What a run replays and how. Paths are as the user wrote them. */
+export interface RunOptions {
+  /** A folder of checkpoints, or one file that holds many. */
+  readonly checkpoints: string
+  /** An ONNX file. */
+  readonly model: string
+  /** Data files by the split's name, in the order of the tables' rows. */
+  readonly splits: ReadonlyMap<string, string>
+  readonly loss: LossSpec
+  /** Names of the arrays for the network's input and for the target, where the defaults don't fit. */
+  readonly input?: string
+  readonly target?: string
+  /** Whether uint8 images are divided by 255: where the network takes real numbers (auto), always, never. */
+  readonly scale: 'auto' | '255' | 'none'
+  readonly steps?: StepRange
+  readonly tolerance: number
+  readonly maxSplits: number
+  readonly granularity: Granularity
+  readonly batchSize?: number
+  readonly out: string
+  readonly overwrite: boolean
+}
+
+export interface RunEvents {
+  /** A choice or a finding that the user should know, one sentence. */
+  readonly onNote?: (note: string) => void
+  readonly onProgress?: (progress: ReplayProgress) => void
+  /** Ends the run after its last finished interval. */
+  readonly signal?: AbortSignal
+}

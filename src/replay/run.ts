@@ -1,0 +1,69 @@
+import type { DataSet } from '../data/needs.js'
+import { createOnnxRuntimeEngine } from '../engines/onnxruntime.js'
+import type { Manifest } from '../tables/manifest.js'
+import { ResultsWriter } from '../tables/writer.js'
+import { manifestFacts, runFacts } from './manifest.js'
+import type { RunEvents, RunOptions } from './options.js'
+import { prepare } from './prepare.js'
+import type { Prepared } from './prepare.js'
+import { replay } from './replay.js'
+import type { ReplayOutcome } from './replay.js'
+import type { SplitData } from '../engines/engine.js'
+
+export interface RunResult {
+  readonly manifest: Manifest
+  readonly outcome: ReplayOutcome
+}
+
+/**
+ * Replays a recorded run and writes its results folder: checkpoints, network and data by path in, tables out. Nothing
+ * appears in the folder before the whole replay is done (or was interrupted after some intervals); on an error the
+ * folder is as it was before.
+ *
+ * @returns undefined when the replay was interrupted before its first interval was finished
+ * @throws every error class of retrograd, each naming file and remedy
+ */
+export async function runReplay(options: RunOptions, events: RunEvents): Promise<RunResult | undefined> {
+  const started = new Date()
+  const prepared = await prepare(options, events)
+  try {
+    return await replayInto(options, events, prepared, started)
+  } finally {
+    await prepared.trajectory.close()
+  }
+}
+
+async function replayInto(
+  options: RunOptions,
+  events: RunEvents,
+  prepared: Prepared,
+  started: Date,
+): Promise<RunResult | undefined> {
+  const facts = await runFacts(options, prepared)
+  const { granularity, overwrite } = options
+  const writer = await ResultsWriter.create(options.out, { granularity, overwrite, facts })
+  try {
+    const engine = await createOnnxRuntimeEngine(prepared.gradient)
+    const { trajectory, tensors, batchSize } = prepared
+    const splits = new Map([...prepared.data].map(([name, data]) => [name, splitData(data)]))
+    try {
+      const input = { trajectory, tensors, engine, splits }
+      const outcome = await replay(input, { ...options, ...events, batchSize }, writer)
+      if (outcome.intervals === 0) {
+        await writer.discard()
+        return undefined
+      }
+      const manifest = await writer.commit(await manifestFacts(facts, prepared, outcome, started))
+      return { manifest, outcome }
+    } finally {
+      await engine.close()
+    }
+  } catch (error) {
+    await writer.discard()
+    throw error
+  }
+}
+
+function splitData({ samples, inputs, target }: DataSet): SplitData {
+  return { samples, inputs, target }
+}
