@@ -5,7 +5,7 @@ import { GraphBuilder } from '../onnx/builder.js'
 import type { Dim, Graph, NamedValue } from '../onnx/graph.js'
 import { liftOpset } from '../onnx/lift.js'
 import { reverse } from './driver.js'
-import { appendLoss } from './losses.js'
+import { appendLoss, realOutputs } from './losses.js'
 import type { LossSpec, LossTerms, TargetNeed } from './losses.js'
 
 export interface DifferentiateOptions {
@@ -76,7 +76,13 @@ export function differentiate(model: Graph, options: DifferentiateOptions): Grad
     throw new UnsupportedModelError(
       `the loss does not depend on any of the ${options.parameters.length} bound parameters (${options.parameters.slice(0, 3).join(', ')}, ...)`,
     )
-  const graph = builder.finish([...network.inputs, ...added], outputsOf(loss, cotangents))
+  const outputs = outputsOf(loss, cotangents)
+  const taken = [...outputs.keys()].find((name) => builder.has(name))
+  if (taken !== undefined)
+    throw new UnsupportedModelError(
+      `the model has a value named '${taken}' already: is it a gradient graph? Give the network that it was made from`,
+    )
+  const graph = builder.finish([...network.inputs, ...added], outputs)
   const used = new Set(graph.inputs.map(({ name }) => name))
   return {
     graph,
@@ -141,7 +147,7 @@ function batchOf(inputs: readonly NamedValue[]): Dim {
 
 /** The loss is computed in the type of what it is a function of. */
 function lossType(graph: Graph, builder: GraphBuilder, loss: LossSpec): DType {
-  const value = loss.kind === 'output' ? loss.name : (graph.outputs[0]?.name ?? '')
+  const value = loss.kind === 'output' ? loss.name : (realOutputs(graph, builder)[0]?.name ?? '')
   return builder.info(value).dtype === 'float64' ? 'float64' : 'float32'
 }
 

@@ -28,7 +28,7 @@ export function reverse(
 ): Map<string, string> {
   const active = activeValues(graph, builder, parameters)
   const cotangents = new Map([...seeds].filter(([value]) => active.has(value)))
-  for (const node of graph.nodes.toReversed()) {
+  for (const node of nodesOnPath(graph, active, cotangents.keys())) {
     if (!node.outputs.some((name) => cotangents.has(name))) continue
     for (const [input, cotangent] of inputCotangents(graph, node, builder, active, cotangents)) {
       const sum = cotangents.get(input)
@@ -52,6 +52,22 @@ function activeValues(graph: Graph, builder: GraphBuilder, parameters: readonly 
   return active
 }
 
+/**
+ * The nodes between active values and the seeds, last first. One without a rule is refused here, before anything is
+ * built: what comes after it would only be refused for shapes that it left unknown.
+ */
+function nodesOnPath(graph: Graph, active: ReadonlySet<string>, seeds: Iterable<string>): Node[] {
+  const reached = new Set(seeds)
+  const path = graph.nodes.toReversed().filter((node) => {
+    if (!node.outputs.some((name) => reached.has(name))) return false
+    for (const name of node.inputs) if (active.has(name)) reached.add(name)
+    return node.inputs.some((name) => active.has(name))
+  })
+  const refused = path.toReversed().find((node) => treatmentOf(node)?.state !== 'rule')
+  if (refused !== undefined) throw noRule(graph, refused)
+  return path
+}
+
 function treatmentOf(node: Node): Treatment | undefined {
   return node.domain === '' ? TREATMENTS.get(node.op) : undefined
 }
@@ -67,7 +83,9 @@ function inputCotangents(
   if (treatment?.state !== 'rule') throw noRule(graph, node)
   try {
     const context = vjpContext(node, builder, active, cotangents)
-    return treatment.vjp(context).flatMap((cotangent, index): [string, string][] => {
+    const results = treatment.vjp(context)
+    checkArity(node, results.length, active)
+    return results.flatMap((cotangent, index): [string, string][] => {
       const input = node.inputs[index] ?? ''
       if (cotangent === undefined || !active.has(input)) return []
       return [[input, treatment.broadcasts ? sumToShape(builder, cotangent, input) : cotangent]]
@@ -76,6 +94,13 @@ function inputCotangents(
     if (!(error instanceof RuleRefusal)) throw error
     throw new UnsupportedOperatorError(`node ${describeNode(node)} can't be differentiated: ${error.message}`)
   }
+}
+
+/** A rule leaves out the inputs behind those that carry a derivative (axes, sizes); a parameter there has none. */
+function checkArity(node: Node, ruled: number, active: ReadonlySet<string>): void {
+  const beyond = node.inputs.slice(ruled).find((name) => active.has(name))
+  if (beyond !== undefined)
+    throw new RuleRefusal(`there is no derivative with respect to its input '${beyond}'`)
 }
 
 function noRule(graph: Graph, node: Node): UnsupportedOperatorError {

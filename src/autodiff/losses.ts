@@ -1,8 +1,8 @@
 import { UnsupportedModelError, UsageError } from '../errors.js'
 import { intAttribute } from '../onnx/attributes.js'
 import type { GraphBuilder } from '../onnx/builder.js'
-import type { Dim, Graph, NamedValue } from '../onnx/graph.js'
-import { normalizeAxis } from '../onnx/shapes/dims.js'
+import type { Dim, Graph, NamedValue, Shape } from '../onnx/graph.js'
+import { normalizeAxis, quotient } from '../onnx/shapes/dims.js'
 import { formatShape } from '../tensor.js'
 
 /** What the loss is: of the network's output against a target, or a value that the graph already computes. */
@@ -65,10 +65,13 @@ export function appendLoss(spec: LossSpec, context: LossContext): LossTerms {
   }
 }
 
-/** The value that the loss judges: the network's first output of real numbers. */
+/** The network's outputs of real numbers; a loss of its output judges the first. */
+export function realOutputs(graph: Graph, builder: GraphBuilder): NamedValue[] {
+  return graph.outputs.filter(({ name }) => ['float32', 'float64'].includes(builder.dtype(name)))
+}
+
 function prediction({ graph, builder }: LossContext): { value: string; notes: string[] } {
-  const real = graph.outputs.filter(({ name }) => ['float32', 'float64'].includes(builder.dtype(name)))
-  const [first, ...others] = real
+  const [first, ...others] = realOutputs(graph, builder)
   if (first === undefined)
     throw new UnsupportedModelError(
       `the network has no output of type float32 or float64 (outputs: ${graph.outputs.map(({ name }) => name).join(', ')})`,
@@ -94,6 +97,7 @@ function crossEntropy(context: LossContext): LossTerms {
     throw new UnsupportedModelError(
       `cross-entropy needs an output of shape batch x classes; '${logits}' is ${shape === undefined ? 'of unknown rank' : formatShape(shape)}`,
     )
+  assertBatchAxis(logits, shape, batch)
   const input: NamedValue = { name: targetName, dtype: 'int64', shape: [batch] }
   context.declare(input)
   const column = (vector: string): string => builder.add('Unsqueeze', [vector, builder.integers([1])])
@@ -128,13 +132,14 @@ function beforeSoftmax({ graph, builder }: LossContext, value: string): string {
 
 /** Squared error, averaged over all elements of all samples (PyTorch's mse_loss). */
 function meanSquaredError(context: LossContext): LossTerms {
-  const { builder, weight, targetName } = context
+  const { builder, batch, weight, targetName } = context
   const { value, notes } = prediction(context)
   const { dtype, shape } = builder.info(value)
   if (shape === undefined || shape.length === 0)
     throw new UnsupportedModelError(
       `mse needs an output with a batch axis; the shape of '${value}' is not known to have one`,
     )
+  assertBatchAxis(value, shape, batch)
   const input: NamedValue = { name: targetName, dtype, shape }
   context.declare(input)
   const difference = builder.add('Sub', [value, targetName])
@@ -164,7 +169,9 @@ function computedLoss(context: LossContext, name: string): LossTerms {
   if (shape === undefined)
     throw new UnsupportedModelError(`the shape of the loss '${name}' can't be inferred`)
   const scalar = shape.length === 0 || (shape.every((dim) => dim === 1) && batch !== 1)
-  return scalar ? microBatchMean(builder, name, weight) : perSampleLoss(builder, name, shape, weight)
+  if (scalar) return microBatchMean(builder, name, weight)
+  assertBatchAxis(name, shape, batch)
+  return perSampleLoss(builder, name, shape, weight)
 }
 
 function perSampleLoss(
@@ -194,6 +201,18 @@ function microBatchMean(builder: GraphBuilder, name: string, weight: string): Lo
       `'${name}' is one number for each micro-batch: it counts as the mean over the micro-batch's samples`,
     ],
   }
+}
+
+/** Refuses a value whose first axis can't be the batch: of another known size, or a multiple of the batch's symbol. */
+function assertBatchAxis(name: string, shape: Shape, batch: Dim): void {
+  const [first = 1] = shape
+  const times = typeof first === 'string' && typeof batch === 'string' ? quotient(first, batch) : undefined
+  const other = typeof first === 'number' ? first !== batch : times !== undefined && times !== 1
+  if (other)
+    throw new UnsupportedModelError(
+      `the loss needs one row for each sample, but '${name}' is ${formatShape(shape)} where the batch is ${batch}: ` +
+        `keep the batch as the first axis of the network's output`,
+    )
 }
 
 /** Weights [batch] with axes of size 1 behind, to multiply a value of the given rank. */

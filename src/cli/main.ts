@@ -24,9 +24,9 @@ const parser = yargs(hideBin(process.argv))
       '4 finished, but some interval did not converge; 130 interrupted.',
   )
   .fail((message: string, error: Error | undefined) => {
-    // yargs' own complaints come as a message, errors of commands as an error
-    if (error !== undefined && message === '') throw error
-    process.stderr.write(`retrograd: ${message || error?.message}\n`)
+    // a YError is a complaint of the parser's own; any other error is a command's
+    if (error !== undefined && error.name !== 'YError') throw error
+    process.stderr.write(`retrograd: ${message}\n`)
     process.exit(EXIT.usage)
   })
 

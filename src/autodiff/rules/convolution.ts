@@ -38,7 +38,7 @@ function dataGradient(c: VjpContext, window: Window): string {
 
 /**
  * The transposed convolution of `g` with `w`, in the spatial size of `like`: what the window left over at the end of
- * an axis gets zeros, as output_padding where sizes are known, else by padding when the graph runs.
+ * an axis gets zeros, as output_padding where sizes are known, else by cutting a longer one when the graph runs.
  */
 export function transposedConvolution(
   builder: GraphBuilder,
@@ -52,11 +52,8 @@ export function transposedConvolution(
   const count = staticShape(builder.shapeOf(g)?.slice(2))
   const base = { strides: window.strides, dilations: window.dilations, group, kernel_shape: window.kernel }
   if (size === undefined || count === undefined) {
-    const value = builder.add('ConvTranspose', [g, w], {
-      ...base,
-      pads: [...window.padsBegin, ...window.padsEnd],
-    })
-    return window.strides.every((stride) => stride === 1) ? value : padToSize(builder, value, window, like)
+    const value = builder.add('ConvTranspose', [g, w], { ...base, ...longEnough(window) })
+    return window.strides.every((stride) => stride === 1) ? value : cutToSize(builder, value, window, like)
   }
   const beyond = size.map(
     (length, axis) =>
@@ -69,11 +66,19 @@ export function transposedConvolution(
   })
 }
 
-function padToSize(builder: GraphBuilder, value: string, window: Window, like: string): string {
+/**
+ * Settings by which a transposed convolution is as long as any image that the window may have come from: with stride 1
+ * exactly; otherwise nothing is taken from its end, because what is left over there is not known.
+ */
+function longEnough({ strides, padsBegin, padsEnd }: Window): { pads: number[]; output_padding: number[] } {
+  const end = padsEnd.map((pad, axis) => (strides[axis] === 1 ? pad : 0))
+  return { pads: [...padsBegin, ...end], output_padding: strides.map((stride) => stride - 1) }
+}
+
+function cutToSize(builder: GraphBuilder, value: string, window: Window, like: string): string {
   const axes = spatialAxes(window)
-  const missing = builder.add('Sub', [builder.sizes(like, axes), builder.sizes(value, axes)])
-  const pads = builder.add('Concat', [builder.integers(axes.map(() => 0)), missing], { axis: 0 })
-  return builder.add('Pad', [value, pads, '', builder.integers(axes)])
+  const zeros = builder.integers(axes.map(() => 0))
+  return builder.add('Slice', [value, zeros, builder.sizes(like, axes), builder.integers(axes)])
 }
 
 /**

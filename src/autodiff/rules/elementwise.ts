@@ -136,13 +136,6 @@ export const ELEMENTWISE = {
   Erf: elementwise((f, { x, g }) =>
     f.mul(f.mul(g, 2 / Math.sqrt(Math.PI)), f.call('Exp', f.call('Neg', f.square(x)))),
   ),
-  // [min <= x <= max] dx, the bounds included as PyTorch's clamp
-  Clip: ((context) => {
-    const f = new Formula(context.builder, context.g)
-    const [x, low, high] = [context.x(0), context.x(1), context.x(2)]
-    const above = low === '' ? context.g : f.mul(context.g, f.mask('GreaterOrEqual', x, low))
-    return [high === '' ? above : f.mul(above, f.mask('LessOrEqual', x, high))]
-  }) satisfies Vjp,
 } as const
 
 function slope(f: Formula, { x }: Point, alpha: number): string {
@@ -179,6 +172,12 @@ export const BROADCASTING = {
   // the inputs that attain the extreme share the cotangent equally, as PyTorch's maximum and minimum
   Max: extreme,
   Min: extreme,
+  // [min <= x <= max] dx + [x < min] dmin + [x > max] dmax, the bounds included in x as PyTorch's clamp (Clip 13)
+  Clip: (c) => [
+    c.needs(0) ? betweenBounds(c) : undefined,
+    c.needs(1) ? belowBounds(c) : undefined,
+    c.needs(2) ? aboveBounds(c) : undefined,
+  ],
   Where: (c) => {
     const chosen = c.builder.cast(c.x(0), c.builder.dtype(c.g))
     const zero = c.builder.scalar(0, c.builder.dtype(c.g))
@@ -203,6 +202,25 @@ function extreme(c: VjpContext): readonly string[] {
   const count = attains.reduce((sum, mask) => f.add(sum, mask))
   const share = f.div(c.g, count)
   return attains.map((mask) => f.mul(share, mask))
+}
+
+function betweenBounds(c: VjpContext): string {
+  const f = new Formula(c.builder, c.g)
+  const [x, low, high] = [c.x(0), c.x(1), c.x(2)]
+  const above = low === '' ? c.g : f.mul(c.g, f.mask('GreaterOrEqual', x, low))
+  return high === '' ? above : f.mul(above, f.mask('LessOrEqual', x, high))
+}
+
+/** A lower bound above the upper one is itself cut to that: then it does not count. */
+function belowBounds(c: VjpContext): string {
+  const f = new Formula(c.builder, c.g)
+  return f.mul(c.g, f.mul(f.mask('Less', c.x(0), c.x(1)), f.mask('Equal', c.y(), c.x(1))))
+}
+
+function aboveBounds(c: VjpContext): string {
+  const f = new Formula(c.builder, c.g)
+  const raised = c.x(1) === '' ? c.x(0) : f.call('Max', c.x(0), c.x(1))
+  return f.mul(c.g, f.mask('Greater', raised, c.x(2)))
 }
 
 function powerBase(c: VjpContext): string {

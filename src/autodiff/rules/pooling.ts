@@ -12,9 +12,8 @@ export const POOLING = {
   MaxPool: (c) => {
     if (intAttribute(c.node, 'storage_order', 0) !== 0)
       throw new RuleRefusal('storage_order 1 is not supported')
-    const window = poolingWindow(c)
     const indices = c.builder.requireOutput(c.node, 1)
-    return [tiles(c, window) ? unpool(c, window, indices) : scatter(c, window, indices)]
+    return [unpool(c, indices) ?? scatter(c, indices)]
   },
   // every element of the window gets g / (number of elements that were averaged) (AveragePool 11, 19)
   AveragePool: (c) => {
@@ -31,18 +30,29 @@ export const POOLING = {
   },
 } as const satisfies Record<string, Vjp>
 
-function poolingWindow(c: VjpContext): Window {
+function kernelOf(c: VjpContext): number[] {
   const kernel = intsAttribute(c.node, 'kernel_shape')
   if (kernel === undefined) throw new RuleRefusal('kernel_shape is missing')
+  return kernel
+}
+
+function poolingWindow(c: VjpContext): Window {
   const spatial = c.shape(0).slice(2)
-  const window = windowOf(c.node, kernel, spatial)
+  const window = windowOf(c.node, kernelOf(c), spatial)
   if (typeof window === 'string') throw new RuleRefusal(window)
   if (intAttribute(c.node, 'ceil_mode', 0) === 1 && staticShape(spatial) === undefined)
     throw new RuleRefusal(`ceil_mode with symbolic image sizes [${spatial.join(', ')}] is not supported`)
   return window
 }
 
-/** Whether the windows cover the image exactly once: then MaxUnpool undoes MaxPool. */
+/** Where the windows cover the image exactly once, MaxUnpool undoes MaxPool (ONNX Runtime has it for float32 alone). */
+function unpool(c: VjpContext, indices: string): string | undefined {
+  const window = windowOf(c.node, kernelOf(c), c.shape(0).slice(2))
+  if (typeof window === 'string' || c.builder.dtype(c.g) !== 'float32' || !tiles(c, window)) return undefined
+  const { kernel, strides } = window
+  return c.builder.add('MaxUnpool', [c.g, indices], { kernel_shape: kernel, strides })
+}
+
 function tiles(c: VjpContext, window: Window): boolean {
   const size = staticShape(c.shape(0).slice(2))
   return (
@@ -57,14 +67,14 @@ function tiles(c: VjpContext, window: Window): boolean {
   )
 }
 
-function unpool(c: VjpContext, { kernel, strides }: Window, indices: string): string {
-  return c.builder.add('MaxUnpool', [c.g, indices], { kernel_shape: kernel, strides })
-}
-
 /** Indices count through the whole flattened input; where windows overlap, cotangents of one element add up. */
-function scatter(c: VjpContext, window: Window, indices: string): string {
+function scatter(c: VjpContext, indices: string): string {
   const { builder } = c
-  const overlap = window.strides.some((stride, axis) => stride < extent(window, axis))
+  const kernel = kernelOf(c)
+  const ones = kernel.map(() => 1)
+  const strides = intsAttribute(c.node, 'strides') ?? ones
+  const dilations = intsAttribute(c.node, 'dilations') ?? ones
+  const overlap = strides.some((stride, axis) => stride < extent({ kernel, strides, dilations }, axis))
   const flat = builder.reshape(builder.zerosLike(c.x(0)), [-1])
   const scattered = builder.add(
     'ScatterElements',

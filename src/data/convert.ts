@@ -1,0 +1,97 @@
+import { DataError } from '../errors.js'
+import { isFloat, type DType, type TypedArray } from '../tensor.js'
+import { allocate, fill, showIndex } from './fill.js'
+import type { ReadableArray } from './stored-array.js'
+
+/** Real numbers for the network: float64 stays where it takes float64, all else is float32. */
+export async function readFloats(
+  array: ReadableArray,
+  dtype: DType,
+  divisor: number,
+): Promise<Float32Array | Float64Array> {
+  const wide = dtype === 'float64'
+  const target = allocate(array, (length) => (wide ? new Float64Array(length) : new Float32Array(length)))
+  const round = wide ? (value: number): number => value : Math.fround
+  await fill(target, array, (value, position) => {
+    const number = Number(value)
+    const converted = round(number / divisor)
+    if (!Number.isFinite(converted)) throw notFinite(array, number, position)
+    return converted
+  })
+  return target
+}
+
+function notFinite(array: ReadableArray, value: number, position: number): DataError {
+  const what = Number.isFinite(value) ? `${value}, beyond float32,` : String(value)
+  return new DataError(`${array.where} holds ${what} at index ${showIndex(position, array.shape)}`)
+}
+
+/** The integer types, their ranges, and the arrays that hold them. */
+const INTEGERS = {
+  int64: { min: -(2n ** 63n), max: 2n ** 63n - 1n, make: (length: number) => new BigInt64Array(length) },
+  uint64: { min: 0n, max: 2n ** 64n - 1n, make: (length: number) => new BigUint64Array(length) },
+  int32: { min: -(2 ** 31), max: 2 ** 31 - 1, make: (length: number) => new Int32Array(length) },
+  uint32: { min: 0, max: 2 ** 32 - 1, make: (length: number) => new Uint32Array(length) },
+  int16: { min: -(2 ** 15), max: 2 ** 15 - 1, make: (length: number) => new Int16Array(length) },
+  uint16: { min: 0, max: 2 ** 16 - 1, make: (length: number) => new Uint16Array(length) },
+  int8: { min: -128, max: 127, make: (length: number) => new Int8Array(length) },
+  uint8: { min: 0, max: 255, make: (length: number) => new Uint8Array(length) },
+  bool: { min: 0, max: 1, make: (length: number) => new Uint8Array(length) },
+} as const
+
+type IntegerDType = keyof typeof INTEGERS
+
+/**
+ * Whole numbers for an integer input of the network.
+ * @throws DataError when the data are floats, or out of the type's range
+ */
+export async function readIntegers(array: ReadableArray, dtype: IntegerDType): Promise<TypedArray> {
+  if (isFloat(array.dtype)) {
+    throw new DataError(
+      `${array.where} holds ${array.dtype}, but the network takes ${dtype}: save whole numbers`,
+    )
+  }
+  const { min, max, make } = INTEGERS[dtype]
+  const inRange = (value: number | bigint, position: number): number | bigint => {
+    if (value >= min && value <= max) return value
+    throw new DataError(
+      `${array.where} holds ${String(value)} at index ${showIndex(position, array.shape)}, beyond ${dtype}`,
+    )
+  }
+  const target = allocate<TypedArray>(array, make)
+  if (target instanceof BigInt64Array || target instanceof BigUint64Array) {
+    await fill<bigint>(target, array, (value, position) => BigInt(inRange(value, position)))
+  } else {
+    await fill<number>(target, array, (value, position) => Number(inRange(value, position)))
+  }
+  return target
+}
+
+/**
+ * Class indices for the loss, as int64.
+ * @param classes the number of classes, where it is known
+ * @throws DataError that names the first label that is no class
+ */
+export async function readLabels(array: ReadableArray, classes: number | undefined): Promise<BigInt64Array> {
+  const target = allocate(array, (length) => new BigInt64Array(length))
+  const limit = classes ?? Number.MAX_SAFE_INTEGER
+  await fill<bigint>(target, array, (value, position) => {
+    const whole = typeof value === 'bigint' || Number.isInteger(value)
+    if (whole && value >= 0 && value < limit) return BigInt(value)
+    throw badLabel(array, value, position, whole ? classes : undefined)
+  })
+  return target
+}
+
+function badLabel(
+  array: ReadableArray,
+  value: number | bigint,
+  position: number,
+  classes: number | undefined,
+): DataError {
+  const allowed =
+    classes === undefined ? 'whole numbers from 0' : `0 to ${classes - 1}: the network has ${classes} classes`
+  return new DataError(
+    `${array.where} holds label ${String(value)} at index ${showIndex(position, array.shape)}; labels are ${allowed}`,
+  )
+}

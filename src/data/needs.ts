@@ -1,0 +1,54 @@
+import type { DType, TypedArray } from '../tensor.js'
+
+/** An axis of a network's input: its size, or the name of a size that only the data fixes. */
+export type Dim = number | string
+
+/** An input that the network takes; `dims[0]` is the batch axis. */
+export interface InputSpec {
+  readonly name: string
+  readonly dtype: DType
+  readonly dims: readonly Dim[]
+}
+
+/** What the loss compares the prediction with. */
+export type TargetSpec =
+  /** Class indices, one for each position of a sample (none: one per sample); `classes` where it is known. */
+  | { readonly kind: 'labels'; readonly classes?: number; readonly positions: readonly Dim[] }
+  /** Real numbers in the prediction's dims, batch axis first. */
+  | { readonly kind: 'values'; readonly dims: readonly Dim[] }
+
+export interface DataNeeds {
+  readonly inputs: readonly InputSpec[]
+  readonly target?: TargetSpec
+}
+
+/** One array of the data: row-major, the first axis counts samples, each sample of shape `sampleShape`. */
+export interface Samples {
+  readonly dtype: DType
+  readonly sampleShape: readonly number[]
+  readonly data: TypedArray
+}
+
+/** The data of one split, converted to what the network takes. */
+export interface DataSet {
+  readonly path: string
+  readonly samples: number
+  readonly inputs: ReadonlyMap<string, Samples>
+  readonly target?: Samples
+  /** What was done to the data on the way: scaling, reshaping, conversions that a user should know of. */
+  readonly notes: readonly string[]
+  /** SHA-256 (hex) of the file, or of all array files of a folder by name. */
+  readonly sha256: string
+}
+
+export const SCALES = ['auto', '255', 'none'] as const
+/** Whether inputs are divided by 255: uint8 only, always, or never. Targets are divided only if they are an input too. */
+export type Scale = (typeof SCALES)[number]
+
+export interface DataOptions {
+  /** Name of the array for the network's input. */
+  readonly input?: string
+  /** Name of the array for the target. */
+  readonly target?: string
+  readonly scale: Scale
+}

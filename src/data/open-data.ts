@@ -1,0 +1,123 @@
+import { DataError } from '../errors.js'
+import { formatShape, isFloat, type DType } from '../tensor.js'
+import { openArrayFile } from './array-files.js'
+import { chooseArrays, type Choice } from './choose.js'
+import { readFloats, readIntegers, readLabels } from './convert.js'
+import { fitSampleShape } from './fit.js'
+import type { DataNeeds, DataOptions, DataSet, Dim, InputSpec, Samples, Scale, TargetSpec } from './needs.js'
+import type { ReadableArray } from './stored-array.js'
+
+/** The largest value of a pixel, by which images are brought to 0..1. */
+const PIXEL_MAX = 255
+
+/**
+ * Reads the data of one split: an .npz, .npy or .h5 file, or a folder of .npy files. Arrays are chosen by name,
+ * checked against what the network and the loss take, and converted to it.
+ * @throws UsageError when the path or an array is not there
+ * @throws DataError when the file is corrupt, or the data don't fit: shapes, types, labels, values that are not finite
+ */
+export async function openData(path: string, needs: DataNeeds, options: DataOptions): Promise<DataSet> {
+  const file = await openArrayFile(path)
+  try {
+    const choice = chooseArrays(file, needs, options)
+    const samples = countSamples(path, choice)
+    const notes: string[] = []
+    const inputs = new Map<string, Samples>()
+    for (const spec of needs.inputs) {
+      inputs.set(spec.name, await readInput(choice.inputs.get(spec.name)!, spec, options.scale, notes))
+    }
+    const target = await readTarget(choice, needs.target, options.scale, notes)
+    const sha256 = await file.sha256()
+    return { path, samples, inputs, ...(target === undefined ? {} : { target }), notes, sha256 }
+  } finally {
+    file.close()
+  }
+}
+
+/** The number of samples, the same in all arrays and not zero. */
+function countSamples(path: string, { inputs, target }: Choice): number {
+  const arrays = [...inputs.values(), ...(target === undefined ? [] : [target])]
+  const first = arrays[0]
+  if (first === undefined) throw new DataError(`${path}: the network has no input to give data to`)
+  for (const array of arrays) {
+    if (array.shape.length === 0)
+      throw new DataError(`${array.where} is a single number, without an axis of samples`)
+    if (array.shape[0] !== first.shape[0]) {
+      throw new DataError(
+        `${path}: ${first.name} has ${first.shape[0]!} samples, but ${array.name} has ${array.shape[0]!}`,
+      )
+    }
+  }
+  if (first.shape[0] === 0) throw new DataError(`${first.where} has no samples (${formatShape(first.shape)})`)
+  return first.shape[0]!
+}
+
+async function readInput(
+  array: ReadableArray,
+  spec: InputSpec,
+  scale: Scale,
+  notes: string[],
+): Promise<Samples> {
+  const sampleShape = fit(array, spec.dims.slice(1), `${array.where} for input '${spec.name}'`, notes)
+  if (isInteger(spec.dtype)) {
+    return { dtype: spec.dtype, sampleShape, data: await readIntegers(array, spec.dtype) }
+  }
+  const divisor = divisorOf(array, scale, notes)
+  return { dtype: spec.dtype, sampleShape, data: await readFloats(array, spec.dtype, divisor) }
+}
+
+async function readTarget(
+  { inputs, target: array }: Choice,
+  spec: TargetSpec | undefined,
+  scale: Scale,
+  notes: string[],
+): Promise<Samples | undefined> {
+  if (spec === undefined || array === undefined) return undefined
+  if (spec.kind === 'labels') return readLabelTarget(array, spec, notes)
+  const sampleShape = fit(array, spec.dims.slice(1), `${array.where} for the target`, notes)
+  // A network that reproduces its input must see both on one scale; any other target is in units of its own.
+  const isInput = [...inputs.values()].includes(array)
+  if (!isInput && array.dtype === 'uint8')
+    notes.push(`${array.where}: uint8 targets are taken as they are, not divided by 255`)
+  const divisor = isInput ? divisorOf(array, scale, []) : 1
+  return { dtype: 'float32', sampleShape, data: await readFloats(array, 'float32', divisor) }
+}
+
+async function readLabelTarget(
+  array: ReadableArray,
+  { classes, positions }: Extract<TargetSpec, { kind: 'labels' }>,
+  notes: string[],
+): Promise<Samples> {
+  const isOneHot = classes !== undefined && classes > 1 && array.shape[1] === classes
+  if (isOneHot && array.shape.length === 2 && positions.length === 0) {
+    throw new DataError(
+      `${array.where} is ${formatShape(array.shape)}: one-hot rows, but the loss takes class indices; ` +
+        'save y.argmax(axis=1)',
+    )
+  }
+  const sampleShape = fit(array, positions, `${array.where} for the labels`, notes)
+  if (isFloat(array.dtype))
+    notes.push(`${array.where}: labels are stored as ${array.dtype}, taken as whole numbers`)
+  return { dtype: 'int64', sampleShape, data: await readLabels(array, classes) }
+}
+
+function fit(
+  array: ReadableArray,
+  declared: readonly Dim[],
+  what: string,
+  notes: string[],
+): readonly number[] {
+  const { sampleShape, note } = fitSampleShape(array.shape.slice(1), declared, what)
+  if (note !== undefined) notes.push(note)
+  return sampleShape
+}
+
+function divisorOf(array: ReadableArray, scale: Scale, notes: string[]): number {
+  if (scale === 'none' || (scale === 'auto' && array.dtype !== 'uint8')) return 1
+  notes.push(`${array.where}: ${array.dtype} values are divided by 255`)
+  return PIXEL_MAX
+}
+
+function isInteger(dtype: DType): dtype is Exclude<DType, 'float64' | 'float32' | 'float16' | 'bfloat16'> {
+  return !isFloat(dtype)
+}

@@ -1,0 +1,12 @@
+import type { RetrogradError } from '../errors.js'
+
+/**
+ * The class that a reader throws for a bad file. Low-level readers serve checkpoints, data and models alike, so
+ * who opens a file says which error its faults are.
+ */
+export type ErrorClass = new (message: string) => RetrogradError
+
+/** The reason of a caught error, in the words of the library or system that threw it. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

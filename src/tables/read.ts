@@ -1,0 +1,131 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ResultsError } from '../errors.js'
+import { concatColumns, type ColumnData } from './column-data.js'
+import { conditionsOf, type Filter } from './filter.js'
+import { readManifest, type Manifest } from './manifest.js'
+import { readPart, type PartRows, type Selection } from './part-reader.js'
+import { columnsOf, type ColumnBatch, type ColumnName, type TableName } from './schema.js'
+
+export interface ReadOptions<T extends TableName, N extends ColumnName<T>> {
+  /** Columns to read; all by default. */
+  readonly columns?: readonly N[]
+  readonly filter?: Filter<T>
+}
+
+/** A finished results folder. */
+export interface Results {
+  readonly dir: string
+  readonly manifest: Manifest
+  /** The tables that are there. */
+  readonly tables: readonly TableName[]
+  /** The table's rows in the order they were written, a row group at a time. */
+  batches<T extends TableName, N extends ColumnName<T> = ColumnName<T>>(
+    table: T,
+    options?: ReadOptions<T, N>,
+  ): AsyncGenerator<ColumnBatch<T, N>>
+  /** All rows at once; prefer `batches` for units, parameters and totals. */
+  readTable<T extends TableName, N extends ColumnName<T> = ColumnName<T>>(
+    table: T,
+    options?: ReadOptions<T, N>,
+  ): Promise<ColumnBatch<T, N>>
+}
+
+/**
+ * Opens a results folder. Throws ResultsError when its manifest is missing, corrupt or of another schema version;
+ * reading throws it when the table was not written, a part is missing, or a file is corrupt.
+ */
+export async function openResults(dir: string): Promise<Results> {
+  return new ResultsFolder(dir, await readManifest(dir))
+}
+
+class ResultsFolder implements Results {
+  constructor(
+    readonly dir: string,
+    readonly manifest: Manifest,
+  ) {}
+
+  get tables(): readonly TableName[] {
+    return this.manifest.tables.map(({ name }) => name)
+  }
+
+  async *batches<T extends TableName, N extends ColumnName<T> = ColumnName<T>>(
+    table: T,
+    options: ReadOptions<T, N> = {},
+  ): AsyncGenerator<ColumnBatch<T, N>> {
+    const selection = selectionOf(table, options)
+    for (const path of await this.partsOf(table)) {
+      for await (const rows of readPart(path, selection)) {
+        if (rows.rows > 0) yield typed(rows)
+      }
+    }
+  }
+
+  async readTable<T extends TableName, N extends ColumnName<T> = ColumnName<T>>(
+    table: T,
+    options: ReadOptions<T, N> = {},
+  ): Promise<ColumnBatch<T, N>> {
+    const selection = selectionOf(table, options)
+    const parts: PartRows[] = []
+    for (const path of await this.partsOf(table)) {
+      for await (const rows of readPart(path, selection)) parts.push(rows)
+    }
+    const columns = new Map<string, ColumnData>()
+    for (const { name, type } of selection.columns) {
+      columns.set(
+        name,
+        concatColumns(
+          type,
+          parts.map((part) => part.columns.get(name)!),
+        ),
+      )
+    }
+    return typed({ rows: parts.reduce((sum, { rows }) => sum + rows, 0), columns })
+  }
+
+  /** The table's files in order, as many as the manifest names. */
+  private async partsOf(table: TableName): Promise<string[]> {
+    const entry = this.manifest.tables.find(({ name }) => name === table)
+    if (entry === undefined) {
+      throw new ResultsError(
+        `${this.dir} has no table ${table}, only ${this.tables.join(', ')}; run with a finer --granularity`,
+      )
+    }
+    const folder = join(this.dir, table)
+    const files = (await listFiles(folder)).filter((file) => /^part-\d+\.parquet$/.test(file)).sort()
+    if (files.length !== entry.parts) {
+      throw new ResultsError(
+        `${folder} has ${files.length} parts, but the manifest names ${entry.parts}; run again`,
+      )
+    }
+    return files.map((file) => join(folder, file))
+  }
+}
+
+async function listFiles(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    throw new ResultsError(`${folder} is missing, but the manifest names it; run again`, { cause: error })
+  }
+}
+
+function selectionOf<T extends TableName, N extends ColumnName<T>>(
+  table: T,
+  { columns, filter }: ReadOptions<T, N>,
+): Selection {
+  const wanted = columns === undefined ? undefined : new Set<string>(columns)
+  const chosen = columnsOf(table).filter(({ name }) => wanted === undefined || wanted.has(name))
+  if (wanted !== undefined && chosen.length !== wanted.size) {
+    const known = new Set(chosen.map(({ name }) => name))
+    throw new RangeError(
+      `table ${table} has no column ${[...wanted].filter((name) => !known.has(name)).join(', ')}`,
+    )
+  }
+  return { table, columns: chosen, conditions: conditionsOf(table, filter ?? {}) }
+}
+
+/** The columns were decoded by the schema's types, which is what ColumnBatch spells out. */
+function typed<T extends TableName, N extends ColumnName<T>>({ rows, columns }: PartRows): ColumnBatch<T, N> {
+  return { rows, columns: Object.fromEntries(columns) as ColumnBatch<T, N>['columns'] }
+}

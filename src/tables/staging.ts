@@ -1,0 +1,154 @@
+import { existsSync } from 'node:fs'
+import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { UsageError } from '../errors.js'
+import { diskError } from './disk-error.js'
+import { acquireLock } from './lock.js'
+import { MANIFEST_FILE, readManifest, type Manifest } from './manifest.js'
+import { TABLE_NAMES } from './schema.js'
+
+/** Everything that a run writes lies here until it is committed. */
+const PARTIAL = '.partial'
+const LOCK = 'lock'
+
+/**
+ * The folder `.partial` of a results folder, held by a lock. Results become visible in `commit` only, which is journalled:
+ * once the new manifest lies in `.partial`, the next holder of the lock completes what a killed process left.
+ */
+export class Staging {
+  readonly partial: string
+
+  private constructor(
+    readonly dir: string,
+    /** The outermost folder that had to be made, if any. */
+    private readonly made: string | undefined,
+  ) {
+    this.partial = join(dir, PARTIAL)
+  }
+
+  /** Makes `dir` where needed, takes its lock and clears what a dead run left. Throws UsageError when it can't be used. */
+  static async open(dir: string): Promise<Staging> {
+    const staging = new Staging(dir, await makeFolder(dir))
+    try {
+      await staging.lock()
+      if (existsSync(join(staging.partial, MANIFEST_FILE))) {
+        await staging.moveIntoPlace()
+        await staging.lock()
+      }
+      await staging.clear()
+    } catch (error) {
+      throw diskError(staging.partial, error)
+    }
+    return staging
+  }
+
+  /** Names of what a finished run has left in the folder. */
+  occupants(): string[] {
+    return [MANIFEST_FILE, ...TABLE_NAMES].filter((name) => existsSync(join(this.dir, name)))
+  }
+
+  /** Puts the staged tables and the manifest into place, the manifest last; they replace what is there. */
+  async commit(manifest: Manifest): Promise<void> {
+    try {
+      for (const { name } of manifest.tables) await syncFolder(join(this.partial, name))
+      await writeWhole(join(this.partial, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`)
+      await syncFolder(this.partial)
+      await this.moveIntoPlace()
+    } catch (error) {
+      throw diskError(this.dir, error)
+    }
+  }
+
+  /**
+   * Removes `.partial`, and `dir` with the folders above it that were made for it. Where a commit failed half-way the
+   * new results are whole but lie in both places: they are kept for the next holder of the lock to complete.
+   */
+  async discard(): Promise<void> {
+    if (existsSync(join(this.partial, MANIFEST_FILE))) {
+      await rm(join(this.partial, LOCK), { force: true })
+      return
+    }
+    await this.release()
+    if (this.made === undefined) return
+    for (let folder = this.dir; ; folder = dirname(folder)) {
+      const removed = await rmdir(folder).then(
+        () => true,
+        () => false,
+      )
+      if (!removed || folder === this.made) return
+    }
+  }
+
+  private async lock(): Promise<void> {
+    await mkdir(this.partial, { recursive: true })
+    acquireLock(join(this.partial, LOCK))
+  }
+
+  /** Removes what dead runs left: their parts, and a `.partial` that was being deleted. */
+  private async clear(): Promise<void> {
+    for (const entry of await readdir(this.partial)) {
+      if (entry !== LOCK) await rm(join(this.partial, entry), { recursive: true, force: true })
+    }
+    for (const entry of await readdir(this.dir)) {
+      if (entry.startsWith(`${PARTIAL}-`)) await rm(join(this.dir, entry), { recursive: true, force: true })
+    }
+  }
+
+  /** Every step can be repeated: a table that is no longer staged has been moved already. */
+  private async moveIntoPlace(): Promise<void> {
+    const { tables } = await readManifest(this.partial)
+    const kept = new Set<string>(tables.map(({ name }) => name))
+    await rm(join(this.dir, MANIFEST_FILE), { force: true })
+    for (const name of TABLE_NAMES) {
+      const staged = join(this.partial, name)
+      const moves = existsSync(staged)
+      if (moves || !kept.has(name)) await rm(join(this.dir, name), { recursive: true, force: true })
+      if (moves) await rename(staged, join(this.dir, name))
+    }
+    await rename(join(this.partial, MANIFEST_FILE), join(this.dir, MANIFEST_FILE))
+    await syncFolder(this.dir)
+    await this.release()
+  }
+
+  /** Removes `.partial`. It is renamed first: deleting takes a while, and another process may take the lock meanwhile. */
+  private async release(): Promise<void> {
+    if (!existsSync(this.partial)) return
+    const doomed = `${this.partial}-${process.pid}`
+    await rename(this.partial, doomed)
+    await rm(doomed, { recursive: true, force: true })
+  }
+}
+
+async function makeFolder(dir: string): Promise<string | undefined> {
+  try {
+    return await mkdir(dir, { recursive: true })
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'EEXIST' || code === 'ENOTDIR') {
+      throw new UsageError(`${dir} is a file, or lies below one; --out names a folder`, { cause: error })
+    }
+    throw diskError(dir, error)
+  }
+}
+
+async function writeWhole(path: string, text: string): Promise<void> {
+  const file = await open(`${path}.tmp`, 'w')
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(`${path}.tmp`, path)
+}
+
+/** Puts a folder's entries on the disk. Windows can't open folders, and has no need to. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}

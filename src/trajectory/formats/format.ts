@@ -1,0 +1,94 @@
+import { CheckpointError, CheckpointFormatError } from '../../errors.js'
+import type { FloatDType } from '../../io/decode.js'
+import { isFloat } from '../../tensor.js'
+import type { Checkpoint, StepUnit, TensorInfo } from '../checkpoint.js'
+
+/** Names under which trainers keep their progress inside a checkpoint, best first, and what each counts. */
+export const COUNTERS = [
+  ['global_step', 'step'],
+  ['step', 'step'],
+  ['iteration', 'iteration'],
+  ['iter', 'iteration'],
+  ['iter_num', 'iteration'],
+  ['epoch', 'epoch'],
+] as const satisfies readonly (readonly [string, StepUnit])[]
+
+export type Counter = (typeof COUNTERS)[number][0]
+export type Counters = ReadonlyMap<Counter, number>
+
+/** A checkpoint before it has its place in the trajectory. */
+export interface Save extends Omit<Checkpoint, 'step'> {
+  /** The file's name, which may hold a step. */
+  readonly fileName: string
+  readonly counters: Counters
+}
+
+/** An opened file of checkpoints: one save in most formats, many in some. */
+export interface OpenedFile {
+  readonly saves: readonly Save[]
+  close(): Promise<void>
+}
+
+/** A file that is sound in its format, but holds no weights. */
+export interface NotACheckpoint {
+  readonly reason: string
+}
+
+export interface CheckpointFormat {
+  readonly name: string
+  /** Whether a file is of this format, by its first bytes (up to HEAD_SIZE) and its name. */
+  match(head: Uint8Array, fileName: string): boolean
+  /**
+   * Reads and checks the file's headers.
+   * @throws CheckpointError when it is corrupt or truncated
+   * @throws CheckpointFormatError when it is a form that is not read
+   */
+  open(path: string): Promise<OpenedFile | NotACheckpoint>
+}
+
+/** The first bytes of a file that `match` gets to see: enough for a zip archive's first entry name. */
+export const HEAD_SIZE = 512
+
+/** A tensor's description and the float type that it is read as. */
+export interface FloatTensorInfo extends TensorInfo {
+  readonly dtype: FloatDType
+}
+
+/**
+ * Looks up a tensor that is to be read as floats.
+ * @throws CheckpointError when there is no such tensor, or it holds no floats
+ * @throws CheckpointFormatError when its type is not read
+ */
+export function requireFloat<T extends TensorInfo>(
+  tensors: ReadonlyMap<string, T>,
+  name: string,
+  path: string,
+): T & FloatTensorInfo {
+  const tensor = tensors.get(name)
+  if (tensor === undefined) throw new CheckpointError(`${path}: there is no tensor ${name}`)
+  if (tensor.unsupported !== undefined) {
+    throw new CheckpointFormatError(
+      `${path}: tensor ${name} has element type ${tensor.unsupported}, which is not read; ` +
+        'save it as float32, float16 or bfloat16',
+    )
+  }
+  if (!isFloatTensor(tensor)) {
+    throw new CheckpointError(`${path}: tensor ${name} holds ${tensor.dtype}, not floats`)
+  }
+  return tensor
+}
+
+function isFloatTensor<T extends TensorInfo>(tensor: T): tensor is T & FloatTensorInfo {
+  return isFloat(tensor.dtype)
+}
+
+/** The counters among a checkpoint's entries; a counter is a whole number, not negative, or its text. */
+export function countersOf(entry: (name: Counter) => unknown): Counters {
+  const counters = new Map<Counter, number>()
+  for (const [name] of COUNTERS) {
+    const value = entry(name)
+    const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
+    if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0) counters.set(name, number)
+  }
+  return counters
+}

@@ -1,0 +1,11 @@
+import { lcaHdf5 } from './lca-hdf5.js'
+import { pytorch } from './pytorch.js'
+import { safetensors } from './safetensors.js'
+import type { CheckpointFormat } from './format.js'
+
+/** Every format that is read, in the order in which a file is tried. */
+export const FORMATS: readonly CheckpointFormat[] = [pytorch, lcaHdf5, safetensors]
+
+/** The formats as an error message lists them. */
+export const FORMATS_READ =
+  'safetensors (.safetensors), PyTorch (.pt, .pth, .ckpt), HDF5 of the LCA paper (all_weights)'

@@ -1,0 +1,73 @@
+import type { DType } from '../../tensor.js'
+
+/** What a pickle can hold here: plain values and containers, and PyTorch's tensors. Dictionaries are Maps, never objects. */
+export type PickleValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | PickleValue[]
+  | PickleTuple
+  | Map<PickleValue, PickleValue>
+  | Set<PickleValue>
+  | PickleGlobal
+  | TorchStorage
+  | TorchTensor
+  | PlainObject
+
+export class PickleTuple {
+  constructor(readonly items: readonly PickleValue[]) {}
+}
+
+/** The result of a constructor whose value nobody needs (a device). */
+export class PlainObject {
+  constructor(readonly type: string) {}
+}
+
+/** An element type of PyTorch; `unsupported` holds its name where retrograd does not read it. */
+export interface TorchScalar {
+  readonly dtype: DType
+  readonly bytes: number
+  readonly unsupported?: string
+}
+
+/** What a constructor of a pickle may ask of the machine that runs it. */
+export interface PickleContext {
+  /** Counts items copied into a new container, so that a small file cannot ask for endless work. */
+  spend(items: number): void
+  /** The error for a pickle whose parts don't fit together. */
+  corrupt(what: string): Error
+}
+
+export type PickleConstructor = (args: readonly PickleValue[], context: PickleContext) => PickleValue
+
+/** A name that a pickle may refer to: a constructor, an element type, or neither. Nothing of it is Python code. */
+export class PickleGlobal {
+  constructor(
+    readonly name: string,
+    readonly construct?: PickleConstructor,
+    readonly scalar?: TorchScalar,
+  ) {}
+}
+
+/** A run of bytes kept beside the pickle under `key`. `bytes` is what the pickle says that it has. */
+export class TorchStorage {
+  constructor(
+    readonly key: string,
+    readonly bytes: number,
+    readonly scalar: TorchScalar | undefined,
+  ) {}
+}
+
+/** A view of a storage: element (i, j, ...) is at offset + i * stride[0] + j * stride[1] + ..., in elements. */
+export class TorchTensor {
+  constructor(
+    readonly storage: TorchStorage,
+    readonly scalar: TorchScalar,
+    readonly offset: number,
+    readonly shape: readonly number[],
+    readonly stride: readonly number[],
+  ) {}
+}

@@ -1,0 +1,185 @@
+import { readdir, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+
+import { CheckpointError, CheckpointFormatError, UsageError } from '../errors.js'
+import { mapLimited } from '../io/concurrency.js'
+import { withFile } from '../io/ranged-file.js'
+import type { Checkpoint, LeftOut, StepUnit, Trajectory } from './checkpoint.js'
+import { checkSameTensors } from './consistency.js'
+import { FORMATS, FORMATS_READ } from './formats/index.js'
+import { HEAD_SIZE, type CheckpointFormat, type OpenedFile, type Save } from './formats/format.js'
+import { CHECKPOINT_EXTENSION, compareNaturally, reasonToLeaveOut } from './names.js'
+import { orderByPosition, orderSaves, type Order } from './order.js'
+import { inStepRange, type StepRange } from './step-range.js'
+
+/** Files whose headers are read at a time: enough to keep a disk busy, few enough for any limit on open files. */
+const CONCURRENT_FILES = 16
+
+/** A file that is of a format that is read. */
+interface Candidate {
+  readonly path: string
+  readonly format: CheckpointFormat
+}
+
+/** What a path holds, before it is a trajectory. */
+interface Found {
+  readonly format: string
+  readonly saves: readonly Save[]
+  readonly files: readonly OpenedFile[]
+  readonly leftOut: readonly LeftOut[]
+}
+
+/**
+ * Opens the recorded checkpoints of a run: a folder of files, or one file of many saves. All headers are read and
+ * checked here; the values only when a tensor is read.
+ * @throws UsageError when there is nothing at the path, or `steps` keeps fewer than two checkpoints
+ * @throws CheckpointError when a checkpoint is corrupt, does not fit the others, repeats a step, or is the only one
+ * @throws CheckpointFormatError when a checkpoint is in a form that is not read
+ */
+export async function openTrajectory(path: string, options: { steps?: StepRange } = {}): Promise<Trajectory> {
+  const found = await findSaves(path)
+  const close = async (): Promise<void> => {
+    await Promise.all(found.files.map((file) => file.close()))
+  }
+  try {
+    return { ...assemble(path, found, options.steps), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function assemble(path: string, found: Found, steps: StepRange | undefined): Omit<Trajectory, 'close'> {
+  requireTwo(path, found)
+  const order = found.files.length === 1 ? orderByPosition(found.saves) : orderSaves(found.saves)
+  const checkpoints = selectSteps(path, order, steps)
+  checkSameTensors(checkpoints, order.stepUnit)
+  const { format, leftOut } = found
+  return { path, format, stepUnit: order.stepUnit, checkpoints, leftOut, notes: order.notes }
+}
+
+function selectSteps(path: string, order: Order, steps: StepRange | undefined): Checkpoint[] {
+  const all = order.placed.map(({ save, step }): Checkpoint => ({ ...save, step }))
+  if (steps === undefined) return all
+  const first = all[0]!.step
+  const kept = all.filter(({ step }) => inStepRange(step, steps, first))
+  if (kept.length >= 2) return kept
+  throw new UsageError(
+    `${path}: --steps keeps ${kept.length} of ${all.length} checkpoints, at least two are needed; ` +
+      `recorded are ${describeSteps(all, order.stepUnit)}`,
+  )
+}
+
+function describeSteps(checkpoints: readonly Checkpoint[], unit: StepUnit): string {
+  const steps = checkpoints.map(({ step }) => step)
+  const shown = steps.length > 6 ? [...steps.slice(0, 3), '...', steps.at(-1)!] : steps
+  return `${unit}s ${shown.join(', ')}`
+}
+
+async function findSaves(path: string): Promise<Found> {
+  const stats = await stat(path).catch(() => undefined)
+  if (stats === undefined) throw new UsageError(`${path}: there is no such file or folder`)
+  return stats.isDirectory() ? findInFolder(path) : findInFile(path)
+}
+
+async function findInFile(path: string): Promise<Found> {
+  const format = await recognise(path)
+  if (format === undefined) {
+    throw new CheckpointFormatError(`${path}: not a checkpoint in a format that is read: ${FORMATS_READ}`)
+  }
+  const opened = await format.open(path)
+  if ('reason' in opened) throw new CheckpointFormatError(`${path}: no checkpoints: ${opened.reason}`)
+  return { format: format.name, saves: opened.saves, files: [opened], leftOut: [] }
+}
+
+async function findInFolder(folder: string): Promise<Found> {
+  const leftOut: LeftOut[] = []
+  const candidates = await findCandidates(folder, leftOut)
+  const format = oneFormat(folder, candidates)
+  const files = await openAll(candidates, leftOut)
+  const saves = files.flatMap((file) => file.saves)
+  if (files.length > 1 && saves.length > files.length) {
+    await Promise.all(files.map((file) => file.close()))
+    throw new CheckpointError(
+      `${folder}: several files of many saves each; name one of them instead of the folder`,
+    )
+  }
+  return { format: format?.name ?? '', saves, files, leftOut }
+}
+
+async function findCandidates(folder: string, leftOut: LeftOut[]): Promise<Candidate[]> {
+  const entries = await readdir(folder, { withFileTypes: true })
+  entries.sort((a, b) => compareNaturally(a.name, b.name))
+  const found = await mapLimited(entries, CONCURRENT_FILES, async (entry) => {
+    const path = join(folder, entry.name)
+    const reason = (await isFile(path)) ? reasonToLeaveOut(entry.name) : 'not a file'
+    const format = reason === undefined ? await recognise(path) : undefined
+    return { path, format, reason: reason ?? 'not a checkpoint file' }
+  })
+  for (const { path, format, reason } of found) if (format === undefined) leftOut.push({ path, reason })
+  return found.flatMap(({ path, format }) => (format === undefined ? [] : [{ path, format }]))
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() ?? false
+}
+
+/** The file's format by its first bytes; a name that only checkpoints have, with other bytes, is an error. */
+async function recognise(path: string): Promise<CheckpointFormat | undefined> {
+  const name = basename(path)
+  const { head, size } = await withFile(path, CheckpointError, async (file) => ({
+    head: await file.read(0, Math.min(HEAD_SIZE, file.size)),
+    size: file.size,
+  }))
+  const format = FORMATS.find((candidate) => candidate.match(head, name))
+  if (format !== undefined || !CHECKPOINT_EXTENSION.test(name)) return format
+  if (size === 0)
+    throw new CheckpointError(`${path}: empty (0 bytes): the save was cut off; move it out of the folder`)
+  throw new CheckpointFormatError(
+    `${path}: its first bytes are of no format that is read (${FORMATS_READ}): corrupt, or written by something else`,
+  )
+}
+
+/** The one format of a folder's checkpoints, or undefined where there are none. */
+function oneFormat(folder: string, candidates: readonly Candidate[]): CheckpointFormat | undefined {
+  const [first] = candidates
+  const other = candidates.find(({ format }) => format !== first?.format)
+  if (first !== undefined && other !== undefined) {
+    throw new CheckpointError(
+      `${folder}: two formats mixed: ${basename(first.path)} is ${first.format.name}, ` +
+        `${basename(other.path)} is ${other.format.name}; keep one run, in one format, in the folder`,
+    )
+  }
+  return first?.format
+}
+
+async function openAll(candidates: readonly Candidate[], leftOut: LeftOut[]): Promise<OpenedFile[]> {
+  const files: OpenedFile[] = []
+  try {
+    const opened = await mapLimited(candidates, CONCURRENT_FILES, async ({ path, format }) => {
+      const file = await format.open(path)
+      if ('saves' in file) files.push(file)
+      return { path, file }
+    })
+    for (const { path, file } of opened) if ('reason' in file) leftOut.push({ path, reason: file.reason })
+    return opened.flatMap(({ file }) => ('saves' in file ? [file] : []))
+  } catch (error) {
+    await Promise.all(files.map((file) => file.close()))
+    throw error
+  }
+}
+
+function requireTwo(path: string, { saves, leftOut }: Found): void {
+  if (saves.length >= 2) return
+  const found = saves.map((save) => `: ${save.path}`).join('')
+  const rest = leftOut[0] === undefined ? '' : `; left out ${leftOut.length}, such as ${example(leftOut[0])}`
+  const what =
+    saves.length === 0
+      ? 'no checkpoints were found'
+      : `a trajectory needs at least two checkpoints, found ${saves.length}${found}`
+  throw new CheckpointError(`${path}: ${what}${rest}; formats read: ${FORMATS_READ}`)
+}
+
+function example({ path, reason }: LeftOut): string {
+  return `${basename(path)} (${reason})`
+}

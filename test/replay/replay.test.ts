@@ -1,0 +1,311 @@
+import { expect } from 'chai'
+import { CheckpointError } from '../../src/errors.js'
+import { replay } from '../../src/replay/replay.js'
+import type { ReplayOptions } from '../../src/replay/replay.js'
+import { FormulaEngine, MemorySink, tensor, trajectoryOf } from './closed-form.js'
+import type { Formula } from './closed-form.js'
+
+const OPTIONS: ReplayOptions = { tolerance: 1e-3, maxSplits: 32, batchSize: 4, granularity: 'parameter' }
+const DATA = { samples: 8, inputs: new Map() }
+const TENSORS = [tensor('a.weight', [2, 2]), tensor('a.bias', [2], 'bias')]
+
+/** L = 1/2 theta' H theta: Simpson is exact, and A = movement times the mean of the gradients at both ends. */
+const H = Array.from({ length: 6 }, (_, i) =>
+  Array.from({ length: 6 }, (__, j) => (i === j ? 2 + i : 0.25 * Math.cos(i + j))),
+)
+const QUADRATIC: Formula = {
+  value: (theta) => 0.5 * theta.reduce((sum, x, i) => sum + x * dot(H[i]!, theta), 0),
+  gradient: (theta) => H.map((row) => dot(row, theta)),
+}
+
+/** L = sum theta^6: Simpson's error is known, and falls by 16 when splits double. */
+const SIXTH: Formula = {
+  value: (theta) => theta.reduce((sum, x) => sum + x ** 6, 0),
+  gradient: (theta) => theta.map((x) => 6 * x ** 5),
+}
+
+function dot(a: readonly number[], b: readonly number[]): number {
+  return a.reduce((sum, x, i) => sum + x * b[i]!, 0)
+}
+
+/** float32 values, since the engine's points are float32. */
+function walk(saves: number, size = 6): number[][] {
+  return Array.from({ length: saves }, (_, t) =>
+    Array.from({ length: size }, (__, i) => Math.fround(Math.sin(1.7 * t + i) / (1 + t / 7) + 0.1 * i)),
+  )
+}
+
+async function run(
+  formula: Formula,
+  saves: number[][],
+  options: Partial<ReplayOptions> = {},
+  tensors = TENSORS,
+) {
+  const [engine, sink] = [new FormulaEngine(formula), new MemorySink()]
+  const splits = new Map([['train', DATA]])
+  const input = { trajectory: trajectoryOf(tensors, saves), tensors, engine, splits }
+  const outcome = await replay(input, { ...OPTIONS, ...options }, sink)
+  return { engine, sink, outcome }
+}
+
+describe('replay', () => {
+  it('gives each parameter of a quadratic its closed-form share', async () => {
+    const saves = walk(4)
+    const { sink } = await run(QUADRATIC, saves)
+    const got = sink.rows.parameters
+    saves.slice(1).forEach((to, t) => {
+      const from = saves[t]!
+      const [g0, g1] = [QUADRATIC.gradient(from), QUADRATIC.gradient(to)]
+      const expected = to.map((x, i) => ((x - from[i]!) * (g0[i]! + g1[i]!)) / 2)
+      const lca = got.filter((row) => row.interval === t).flatMap((row) => row.lca as number[])
+      expected.forEach((value, i) => {
+        expect(lca[i]).to.be.closeTo(value, 1e-6)
+      })
+    })
+  })
+
+  it('conserves: LCA sums to the loss change, and the rows say so', async () => {
+    const saves = walk(4)
+    const { sink, outcome } = await run(QUADRATIC, saves)
+    sink.rows.steps.forEach((row, t) => {
+      const change = QUADRATIC.value(saves[t + 1]!) - QUADRATIC.value(saves[t]!)
+      expect(row.loss_change).to.be.closeTo(change, 1e-12)
+      expect(row.lca).to.be.closeTo(change, 1e-6)
+      expect(row.residual).to.equal((row.lca as number) - (row.loss_change as number))
+      expect(row.converged).to.equal(true)
+      expect([row.step_from, row.step_to, row.step_unit]).to.deep.equal([t * 10, t * 10 + 10, 'step'])
+    })
+    expect(outcome.converged).to.equal(3)
+  })
+
+  it('doubles splits until the residual is within the tolerance, and lands on composite Simpson', async () => {
+    const saves = [[0], [2]]
+    for (const [tolerance, splits] of [
+      [100, 2],
+      [1, 4],
+      [0.1, 8],
+      [0.004, 16],
+    ] as const) {
+      const { sink } = await run(SIXTH, saves, { tolerance }, [tensor('x', [1])])
+      const [row] = sink.rows.steps
+      expect(row!.splits, `tolerance ${tolerance}`).to.equal(splits)
+      expect(row!.residual).to.be.closeTo(simpson(splits) - 64, 1e-5)
+    }
+  })
+
+  /** Composite Simpson of 2 * 6 (2a)^5 over a in 0..1, from the rule's definition. */
+  function simpson(parts: number): number {
+    const f = (a: number): number => 2 * 6 * (2 * a) ** 5
+    let sum = f(0) + f(1)
+    for (let k = 1; k < parts; k += 1) sum += (k % 2 === 1 ? 4 : 2) * f(k / parts)
+    return sum / (3 * parts)
+  }
+
+  it('computes no gradient twice: ends are shared and doubling adds only the new points', async () => {
+    const { engine, sink, outcome } = await run(SIXTH, [[0], [2], [2.5]], { tolerance: 0.1 }, [
+      tensor('x', [1]),
+    ])
+    expect(sink.rows.steps.map((row) => [row.splits, row.evaluations])).to.deep.equal([
+      [8, 2 + 7],
+      [2, 2],
+    ])
+    const noiseFloor = 1
+    expect(engine.points).to.have.length(2 + 7 + 2 + noiseFloor)
+    expect(outcome.evaluations).to.equal(engine.points.length)
+    const inner = engine.points.map(([x]) => x!).filter((x) => x > 0)
+    expect(new Set(inner).size).to.equal(inner.length)
+  })
+
+  it('stops at --max-splits and says that the interval did not converge', async () => {
+    const { sink, outcome } = await run(SIXTH, [[0], [2]], { tolerance: 1e-9, maxSplits: 4 }, [
+      tensor('x', [1]),
+    ])
+    expect(sink.rows.steps[0]).to.include({ splits: 4, converged: false })
+    expect(outcome.converged).to.equal(0)
+    expect(outcome.largestResidual).to.be.closeTo(Math.abs(simpson(4) - 64), 1e-5)
+  })
+
+  it('does not split in vain below the noise floor', async () => {
+    let evaluations = 0
+    const noisy: Formula = {
+      value: (theta) => SIXTH.value(theta) + (evaluations++ % 2) * 1e-3,
+      gradient: SIXTH.gradient,
+    }
+    const { sink, outcome } = await run(noisy, [[0], [0.5]], { tolerance: 1e-9 }, [tensor('x', [1])])
+    expect(outcome.noiseFloor).to.be.closeTo(2e-3, 1e-12)
+    expect(sink.rows.steps[0]).to.include({ splits: 2, converged: false })
+  })
+
+  it('splits every data set alike while one of them has not converged', async () => {
+    const tensors = [tensor('x', [1])]
+    const [engine, sink] = [new FormulaEngine(SIXTH), new MemorySink()]
+    const easy = new FormulaEngine({ value: ([x]) => x! * x!, gradient: ([x]) => [2 * x!] })
+    const [train, val] = [
+      { samples: 1, inputs: new Map() },
+      { samples: 2, inputs: new Map() },
+    ]
+    const both = {
+      description: 'two formulas',
+      evaluate: (...args: Parameters<FormulaEngine['evaluate']>) =>
+        (args[1].samples === 1 ? easy : engine).evaluate(...args),
+      close: () => Promise.resolve(),
+    }
+    const splits = new Map([
+      ['train', train],
+      ['val', val],
+    ])
+    const input = { trajectory: trajectoryOf(tensors, [[0], [2]]), tensors, engine: both, splits }
+    await replay(input, { ...OPTIONS, tolerance: 0.1 }, sink)
+    expect(sink.rows.steps.map((row) => [row.split, row.splits, row.converged])).to.deep.equal([
+      ['train', 8, true],
+      ['val', 8, true],
+    ])
+  })
+
+  it('counts helping, hurting and still parameters, buffers apart', async () => {
+    // L = x0 - x1 + 0 x2 + 5 buffer, so that signs follow from the movement
+    const linear: Formula = { value: (t) => t[0]! - t[1]! + 5 * t[3]!, gradient: () => [1, -1, 0, 5] }
+    const tensors = [tensor('w', [3]), tensor('running_mean', [1], 'buffer')]
+    const { sink } = await run(linear, [[0, 0, 0, 0], [1, 2, 3, -1]], {}, tensors) // prettier-ignore
+    expect(sink.rows.steps[0]).to.include({ parameters: 3, helping: 1, hurting: 1, still: 1, lca: 1 - 2 - 5 })
+    expect(sink.rows.steps[0]!.update_norm).to.be.closeTo(Math.sqrt(1 + 4 + 9), 1e-12)
+    expect(sink.rows.steps[0]!.gradient_norm).to.be.closeTo(Math.sqrt(2), 1e-12)
+    expect(sink.rows.steps[0]!.cosine).to.be.closeTo(-(1 - 2) / (Math.sqrt(14) * Math.sqrt(2)), 1e-12)
+    const [w, buffer] = sink.rows.tensors
+    expect(w).to.include({ lca: -1, lca_helping: -2, lca_hurting: 1, helping: 1, hurting: 1, still: 1 })
+    expect(buffer).to.include({ role: 'buffer', parameters: 1, lca: -5, helping: 1, hurting: 0, still: 0 })
+  })
+
+  it('relates movement to the gradient of its own start and of the start before', async () => {
+    const saves = walk(3)
+    const { sink } = await run(QUADRATIC, saves)
+    const rows = sink.rows.tensors.filter((row) => row.tensor === 'a.bias')
+    const part = (values: readonly number[]): number[] => values.slice(4)
+    const movement = part(saves[2]!).map((x, i) => x - part(saves[1]!)[i]!)
+    const cosine = (g: readonly number[]): number =>
+      -dot(g, movement) / (Math.sqrt(dot(g, g)) * Math.sqrt(dot(movement, movement)))
+    expect(rows[0]!.cosine_previous).to.be.NaN
+    expect(rows[1]!.cosine).to.be.closeTo(cosine(part(QUADRATIC.gradient(saves[1]!))), 1e-6)
+    expect(rows[1]!.cosine_previous).to.be.closeTo(cosine(part(QUADRATIC.gradient(saves[0]!))), 1e-6)
+    expect(rows[1]!.first_order).to.be.closeTo(dot(part(QUADRATIC.gradient(saves[1]!)), movement), 1e-6)
+    expect(rows[1]!.weight_norm).to.be.closeTo(Math.hypot(...part(saves[1]!)), 1e-12)
+  })
+
+  it('sums units along the output axis', async () => {
+    const linear: Formula = { value: (t) => dot(t, [1, 2, 3, 4, 5, 6]), gradient: () => [1, 2, 3, 4, 5, 6] }
+    const moved = [1, 1, 1, 1, 1, -1]
+    const units = async (axis: number): Promise<unknown[]> => {
+      const { sink } = await run(linear, [[0, 0, 0, 0, 0, 0], moved], {}, [
+        tensor('w', [2, 3], 'weight', axis),
+      ])
+      return sink.rows.units.map((row) => [row.unit, row.lca, row.helping, row.hurting, row.first_order])
+    }
+    expect(await units(0)).to.deep.equal([
+      [0, 6, 0, 3, 6],
+      [1, 3, 1, 2, 3],
+    ])
+    expect(await units(1)).to.deep.equal([
+      [0, 5, 0, 2, 5],
+      [1, 7, 0, 2, 7],
+      [2, -3, 1, 1, -3],
+    ])
+  })
+
+  it('totals agree with what the intervals say, in blocks of 32', async () => {
+    const saves = walk(71)
+    const { sink } = await run(QUADRATIC, saves)
+    const perInterval = saves
+      .slice(1)
+      .map((_, t) =>
+        sink.rows.parameters.filter((row) => row.interval === t).flatMap((row) => row.lca as number[]),
+      )
+    expect(sink.blocks).to.deep.equal([32, 64, 70])
+    sink.rows.totals.forEach((row, i) => {
+      const lca = perInterval.map((values) => values[i]!)
+      const steps = saves.slice(1).map((values, t) => values[i]! - saves[t]![i]!)
+      const gradients = saves.slice(0, -1).map((theta) => QUADRATIC.gradient(theta)[i]!)
+      const flips = (values: number[]): number =>
+        values.filter((v, t) => t > 0 && v * values[t - 1]! < 0).length
+      const undone = lca.reduce(
+        (sum, a, t) =>
+          sum + (t > 0 && a * lca[t - 1]! < 0 ? Math.min(Math.abs(a), Math.abs(lca[t - 1]!)) : 0),
+        0,
+      )
+      expect(row.lca).to.equal(inBlocks(lca))
+      expect(row.path_length).to.equal(inBlocks(steps.map(Math.abs)))
+      expect(row.movement).to.equal(inBlocks(steps))
+      expect(row.undone).to.be.closeTo(undone, 1e-12)
+      expect(row).to.include({
+        helped: lca.filter((a) => a < 0).length,
+        hurt: lca.filter((a) => a > 0).length,
+        lca_flips: flips(lca),
+        movement_flips: flips(steps),
+        gradient_flips: flips(gradients),
+      })
+      expect(row.fisher).to.be.NaN
+    })
+    expect(sink.rows.totals.map((row) => [row.tensor, row.index, row.unit])).to.deep.equal([
+      ['a.weight', 0, 0],
+      ['a.weight', 1, 0],
+      ['a.weight', 2, 1],
+      ['a.weight', 3, 1],
+      ['a.bias', 0, 0],
+      ['a.bias', 1, 1],
+    ])
+  })
+
+  function inBlocks(values: readonly number[]): number {
+    let total = 0
+    for (let start = 0; start < values.length; start += 32)
+      total += values.slice(start, start + 32).reduce((sum, value) => sum + value, 0)
+    return total
+  }
+
+  it('keeps the finished intervals, with their totals, when it is interrupted', async () => {
+    const saves = walk(5)
+    const controller = new AbortController()
+    const engine = new FormulaEngine(QUADRATIC, (count) => {
+      if (count === 7) controller.abort()
+    })
+    const sink = new MemorySink()
+    const input = {
+      trajectory: trajectoryOf(TENSORS, saves),
+      tensors: TENSORS,
+      engine,
+      splits: new Map([['train', DATA]]),
+    }
+    const outcome = await replay(input, { ...OPTIONS, signal: controller.signal }, sink)
+    expect(outcome).to.include({ interrupted: true, intervals: 2 })
+    const whole = (await run(QUADRATIC, saves.slice(0, 3))).sink
+    expect(sink.rows).to.deep.equal(whole.rows)
+  })
+
+  it('names the interval and the split where the loss overflows', async () => {
+    const overflowing: Formula = { value: ([x]) => (x! > 1 ? Infinity : x!), gradient: () => [1] }
+    await rejection(
+      run(overflowing, [[0], [1], [2]], {}, [tensor('x', [1])]),
+      /between step 10 and step 20: the loss on train is Infinity/,
+    )
+  })
+
+  it('names the tensor whose gradient is not finite', async () => {
+    const infinite: Formula = { value: ([x]) => x!, gradient: ([x]) => [x === 0 ? Infinity : 1] }
+    await rejection(
+      run(infinite, [[0], [1]], {}, [tensor('x', [1])]),
+      /gradient of the loss on train with respect to x is not finite/,
+    )
+  })
+
+  it('names the checkpoint and the tensor that hold NaN', async () => {
+    await rejection(run(QUADRATIC, [...walk(2), [1, 2, NaN, 4, 5, 6]]), /a\.weight.*NaN/)
+  })
+
+  async function rejection(promise: Promise<unknown>, message: RegExp): Promise<void> {
+    const error: unknown = await promise.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    )
+    expect(error).to.be.instanceOf(CheckpointError)
+    expect((error as Error).message).to.match(message)
+  }
+})
