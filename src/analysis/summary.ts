@@ -3,8 +3,8 @@ import type { ColumnBatch } from '../tables/schema.js'
 /** What a run says at a glance. Losses and LCA are in units of the loss. */
 export interface RunSummary {
   readonly intervals: number
-  readonly stepFrom: number
-  readonly stepTo: number
+  /** The recorded steps, one more than intervals. */
+  readonly steps: readonly number[]
   readonly stepUnit: string
   readonly parameters: number
   readonly tensors: number
@@ -16,6 +16,8 @@ export interface SplitSummary {
   readonly lossFrom: number
   readonly lossTo: number
   readonly lossChange: number
+  /** The loss at every checkpoint. */
+  readonly losses: readonly number[]
   /** Sum of LCA over all intervals and tensors. */
   readonly lca: number
   /** The largest |residual| of an interval. */
@@ -39,6 +41,8 @@ export interface LayerSummary {
   readonly lca: number
   /** Intervals in which the layer's LCA is above zero. */
   readonly hurtIn: number
+  /** Its largest LCA of one interval, and that interval. */
+  readonly worst: { readonly interval: number; readonly lca: number }
 }
 
 /** The summary of a run from its `steps` and `tensors` tables. */
@@ -47,8 +51,7 @@ export function summarize(steps: ColumnBatch<'steps'>, tensors: ColumnBatch<'ten
   const names = [...new Set(columns.split)]
   return {
     intervals: steps.rows / names.length,
-    stepFrom: columns.step_from[0]!,
-    stepTo: columns.step_to[steps.rows - 1]!,
+    steps: [columns.step_from[0]!, ...rowsOf(columns.split, names[0]!).map((row) => columns.step_to[row]!)],
     stepUnit: columns.step_unit[0]!,
     parameters: columns.parameters[0]!,
     tensors: new Set(tensors.columns.tensor).size,
@@ -76,6 +79,7 @@ function summarizeSplit(
     lossFrom,
     lossTo,
     lossChange: lossTo - lossFrom,
+    losses: [lossFrom, ...rows.map((row) => columns.loss_to[row]!)],
     lca: total(columns.lca),
     largestResidual: Math.max(...rows.map((row) => Math.abs(columns.residual[row]!))),
     converged: rows.filter((row) => columns.converged[row]).length,
@@ -105,6 +109,10 @@ function summarizeLayers(split: string, { columns }: ColumnBatch<'tensors'>): La
     parameters: sum(tensors.values()),
     lca: sum(perInterval.values()),
     hurtIn: [...perInterval.values()].filter((lca) => lca > 0).length,
+    worst: [...perInterval].reduce(
+      (worst, [interval, lca]) => (lca > worst.lca ? { interval, lca } : worst),
+      { interval: 0, lca: -Infinity },
+    ),
   }))
 }
 

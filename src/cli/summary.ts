@@ -28,6 +28,7 @@ export function renderSummary(facts: SummaryFacts, color: Colors): string {
     ...shares(summary, color),
     '',
     ...layers(summary, color),
+    ...worstMoment(summary),
     '',
     ...firstOrder(summary),
     '',
@@ -37,15 +38,15 @@ export function renderSummary(facts: SummaryFacts, color: Colors): string {
 }
 
 function headline({ summary, seconds }: SummaryFacts, color: Colors): string[] {
-  const { intervals, stepFrom, stepTo, stepUnit, parameters, tensors } = summary
-  const run = `${intervals} intervals, ${stepUnit} ${stepFrom} to ${stepTo}`
+  const { intervals, steps, stepUnit, parameters, tensors } = summary
+  const run = `${intervals} intervals, ${stepUnit} ${steps[0]!} to ${steps.at(-1)!}`
   return [
     `  ${color.bold(run)} · ${grouped(parameters)} parameters in ${tensors} tensors · replayed in ${seconds}`,
   ]
 }
 
 function losses({ summary, tolerance, noiseFloor }: SummaryFacts, color: Colors): string[] {
-  const head = ['', 'loss', 'change', 'LCA sums to', 'largest residual', 'converged']
+  const head = ['', 'loss', 'change', 'LCA sums to', 'largest residual', 'converged', 'loss over the run']
   const rows = summary.splits.map((s) => [
     s.split,
     `${number(s.lossFrom)} → ${number(s.lossTo)}`,
@@ -53,6 +54,7 @@ function losses({ summary, tolerance, noiseFloor }: SummaryFacts, color: Colors)
     signed(s.lca),
     exponent(s.largestResidual),
     `${s.converged} of ${summary.intervals}`,
+    sparkline(s.losses),
   ])
   const worst = Math.max(...summary.splits.map((s) => s.largestResidual))
   const lines = table([head, ...rows], color)
@@ -106,6 +108,18 @@ function layers(summary: RunSummary, color: Colors): string[] {
   ]
 }
 
+/** The layer and the interval that raised the loss most, where one did. */
+function worstMoment({ splits, steps, stepUnit }: RunSummary): string[] {
+  const [first] = splits
+  const [worst] = [...first!.layers].sort((a, b) => b.worst.lca - a.worst.lca)
+  if (worst === undefined || worst.worst.lca <= 0) return []
+  const { interval, lca } = worst.worst
+  const [from, to] = [steps[interval]!, steps[interval + 1]!]
+  return [
+    `  most harm in one interval: ${worst.layer}, ${signed(lca)} on ${first!.split} from ${stepUnit} ${from} to ${to}`,
+  ]
+}
+
 /** In the network's order; of very many, those that moved the loss most. */
 function listedLayers({ layers }: SplitSummary): readonly LayerSummary[] {
   if (layers.length <= LISTED_LAYERS) return layers
@@ -155,6 +169,21 @@ function number(value: number): string {
 function signed(value: number): string {
   if (Number.isNaN(value)) return ''
   return value === 0 ? '0' : (value > 0 ? '+' : '') + number(value)
+}
+
+const LEVELS = '▁▂▃▄▅▆▇█'
+const SPARKS = 32
+
+/** A line of blocks, lowest to highest value; of many values evenly spaced ones. */
+function sparkline(values: readonly number[]): string {
+  const count = Math.min(SPARKS, values.length)
+  const shown = Array.from(
+    { length: count },
+    (_, i) => values[Math.round((i * (values.length - 1)) / (count - 1))]!,
+  )
+  const [low, high] = [Math.min(...shown), Math.max(...shown)]
+  const level = (value: number): number => (high > low ? (value - low) / (high - low) : 0)
+  return shown.map((value) => LEVELS[Math.round(level(value) * (LEVELS.length - 1))]!).join('')
 }
 
 function exponent(value: number): string {
