@@ -1,4 +1,5 @@
 import pc from 'picocolors'
+import type { Colors } from 'picocolors/types.js'
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs'
 import { summarize } from '../analysis/summary.js'
 import { LOSS_NAMES, parseLoss } from '../autodiff/losses.js'
@@ -154,7 +155,13 @@ async function report(argv: RunArguments, { manifest, outcome }: RunResult, seco
     return
   }
   const facts = { summary, manifest, out, tolerance, noiseFloor: outcome.noiseFloor, seconds }
-  process.stdout.write(renderSummary(facts, pc.createColors(pc.isColorSupported && process.stdout.isTTY)))
+  process.stdout.write(renderSummary(facts, colors()))
+}
+
+/** On a terminal, and where FORCE_COLOR asks for it; CI logs and pipes stay plain. */
+function colors(): Colors {
+  const forced = (process.env.FORCE_COLOR ?? '') !== ''
+  return pc.createColors(pc.isColorSupported && (forced || process.stdout.isTTY))
 }
 
 function runOptions(argv: RunArguments): RunOptions {
