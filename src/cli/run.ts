@@ -1,6 +1,6 @@
 import pc from 'picocolors'
 import type { Colors } from 'picocolors/types.js'
-import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs'
+import type { ArgumentsCamelCase, Argv, CommandModule, Options } from 'yargs'
 import { summarize } from '../analysis/summary.js'
 import { LOSS_NAMES, parseLoss } from '../autodiff/losses.js'
 import { EXIT, UsageError } from '../errors.js'
@@ -10,6 +10,7 @@ import type { RunResult } from '../replay/run.js'
 import { openResults } from '../tables/read.js'
 import { GRANULARITIES } from '../tables/schema.js'
 import { parseStepRange } from '../trajectory/step-range.js'
+import { checkOptions } from './check-options.js'
 import { onInterrupt } from './interrupt.js'
 import { formatSeconds, progressDisplay } from './progress.js'
 import { renderSummary } from './summary.js'
@@ -47,6 +48,54 @@ export const runCommand: CommandModule<object, RunOptionTypes> = {
   },
 }
 
+const OPTIONS = {
+  model: {
+    type: 'string',
+    demandOption: true,
+    describe: 'The network as ONNX, weights under their own names',
+  },
+  train: {
+    type: 'string',
+    demandOption: true,
+    describe: 'Data that the loss is averaged over: .npz, .npy, .h5',
+  },
+  val: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    default: [] as string[],
+    describe: 'Further data sets, FILE or NAME=FILE (repeatable)',
+  },
+  loss: { type: 'string', demandOption: true, describe: `The loss: ${LOSS_NAMES.join(', ')}` },
+  out: { type: 'string', demandOption: true, describe: 'Folder that the tables are written to' },
+  input: { type: 'string', describe: 'Name of the input array [x, inputs or images]' },
+  target: { type: 'string', describe: 'Name of the target array [y, targets or labels]' },
+  scale: {
+    choices: ['auto', '255', 'none'] as const,
+    default: 'auto' as const,
+    describe: 'Divide image bytes by 255: where the network takes real numbers, always, never',
+  },
+  steps: { type: 'string', describe: 'Use only these steps: FROM:TO:STRIDE, inclusive' },
+  tolerance: {
+    type: 'number',
+    default: 0.001,
+    describe: 'Largest |LCA - loss change| of a converged interval, in units of the loss',
+  },
+  'max-splits': {
+    type: 'number',
+    default: 32,
+    describe: 'Most parts an interval is cut into (a power of 2)',
+  },
+  granularity: {
+    choices: GRANULARITIES,
+    default: 'unit' as const,
+    describe: 'How far the tables per interval go down',
+  },
+  'batch-size': { type: 'number', describe: 'Samples per micro-batch [chosen for the model]' },
+  overwrite: { type: 'boolean', default: false, describe: 'Replace results that are in --out' },
+  json: { type: 'boolean', default: false, describe: 'Print the summary as JSON' },
+} as const satisfies Record<string, Options>
+
 function options(yargs: Argv) {
   return yargs
     .positional('checkpoints', {
@@ -54,50 +103,8 @@ function options(yargs: Argv) {
       demandOption: true,
       describe: 'Folder of checkpoints (.safetensors; .pt .pth .ckpt), or one .h5 that holds many saves',
     })
-    .option('model', {
-      type: 'string',
-      demandOption: true,
-      describe: 'The network as ONNX, weights under their own names',
-    })
-    .option('train', {
-      type: 'string',
-      demandOption: true,
-      describe: 'Data that the loss is averaged over: .npz, .npy, .h5',
-    })
-    .option('val', {
-      type: 'string',
-      array: true,
-      default: [] as string[],
-      describe: 'Further data sets, FILE or NAME=FILE (repeatable)',
-    })
-    .option('loss', { type: 'string', demandOption: true, describe: `The loss: ${LOSS_NAMES.join(', ')}` })
-    .option('out', { type: 'string', demandOption: true, describe: 'Folder that the tables are written to' })
-    .option('input', { type: 'string', describe: 'Name of the input array [x, inputs or images]' })
-    .option('target', { type: 'string', describe: 'Name of the target array [y, targets or labels]' })
-    .option('scale', {
-      choices: ['auto', '255', 'none'] as const,
-      default: 'auto' as const,
-      describe: 'Divide image bytes by 255: where the network takes real numbers, always, never',
-    })
-    .option('steps', { type: 'string', describe: 'Use only these steps: FROM:TO:STRIDE, inclusive' })
-    .option('tolerance', {
-      type: 'number',
-      default: 0.001,
-      describe: 'Largest |LCA - loss change| of a converged interval, in units of the loss',
-    })
-    .option('max-splits', {
-      type: 'number',
-      default: 32,
-      describe: 'Most parts an interval is cut into (a power of 2)',
-    })
-    .option('granularity', {
-      choices: GRANULARITIES,
-      default: 'unit' as const,
-      describe: 'How far the tables per interval go down',
-    })
-    .option('batch-size', { type: 'number', describe: 'Samples per micro-batch [chosen for the model]' })
-    .option('overwrite', { type: 'boolean', default: false, describe: 'Replace results that are in --out' })
-    .option('json', { type: 'boolean', default: false, describe: 'Print the summary as JSON' })
+    .options(OPTIONS)
+    .middleware(checkOptions({ ...OPTIONS, checkpoints: {} }), true)
 }
 
 async function run(argv: RunArguments): Promise<number> {

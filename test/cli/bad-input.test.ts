@@ -212,7 +212,19 @@ const CASES: readonly BadInput[] = [
     what: 'an option that is none',
     change: () => ({ tolerence: '1' }),
     status: 2,
-    message: /tolerence/,
+    message: /--tolerence is no option; did you mean --tolerance\?/,
+  },
+  {
+    what: 'a misspelt option that is needed',
+    change: () => ({ model: undefined, modle: 'model.onnx' }),
+    status: 2,
+    message: /--modle is no option; did you mean --model\?/,
+  },
+  {
+    what: 'an option that is missing',
+    change: () => ({ loss: undefined }),
+    status: 2,
+    message: /Missing required argument: loss/,
   },
 ]
 
