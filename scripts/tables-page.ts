@@ -4,7 +4,8 @@ import type { TableName } from '../src/tables/schema.js'
 function section(name: TableName): string {
   const { description, from, columns } = TABLES[name]
   const rows = columns.map(
-    ({ name: column, type, description: meaning }) => `| \`${column}\` | ${type} | ${meaning.replaceAll('|', '\\|')} |`,
+    ({ name: column, type, description: meaning }) =>
+      `| \`${column}\` | ${type} | ${meaning.replaceAll('|', '\\|')} |`,
   )
   const written = from === 'tensor' ? 'Always written.' : `Written with \`--granularity ${from}\` and finer.`
   return [

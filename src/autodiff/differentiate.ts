@@ -71,7 +71,7 @@ export function differentiate(model: Graph, options: DifferentiateOptions): Grad
     targetName: freeName(builder, 'target'),
     declare,
   })
-  const cotangents = reverse(network, builder, options.parameters, loss.seeds)
+  const cotangents = reverse(network, builder, options.parameters, loss.seeds, model.opsets)
   if (cotangents.size === 0)
     throw new UnsupportedModelError(
       `the loss does not depend on any of the ${options.parameters.length} bound parameters (${options.parameters.slice(0, 3).join(', ')}, ...)`,

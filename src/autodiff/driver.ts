@@ -1,13 +1,14 @@
 import { UnsupportedOperatorError } from '../errors.js'
 import { isFloat } from '../tensor.js'
 import type { GraphBuilder } from '../onnx/builder.js'
-import { describeNode, opsetOf } from '../onnx/graph.js'
+import { describeNode } from '../onnx/graph.js'
 import type { Graph, Node, Shape } from '../onnx/graph.js'
 import { sumToShape } from './broadcast.js'
 import { RuleRefusal } from './rule.js'
 import type { VjpContext } from './rule.js'
 import { TREATMENTS } from './rules/table.js'
 import type { Treatment } from './rules/table.js'
+import { reasonForUnknownShape } from './unknown-shape.js'
 
 /**
  * Reverse-mode differentiation of a graph: walks its nodes from the last to the first, carrying cotangents (gradients
@@ -17,6 +18,7 @@ import type { Treatment } from './rules/table.js'
  *
  * @param parameters values to differentiate with respect to
  * @param seeds cotangents to start from, by value
+ * @param opsets the operator sets that the model was written in, for messages; the graph may have been lifted
  * @returns the cotangent of each parameter that the seeds depend on
  * @throws UnsupportedOperatorError for a node on the path whose operator has no rule, or a form that has none
  */
@@ -25,14 +27,18 @@ export function reverse(
   builder: GraphBuilder,
   parameters: readonly string[],
   seeds: ReadonlyMap<string, string>,
+  opsets: Graph['opsets'] = graph.opsets,
 ): Map<string, string> {
   const active = activeValues(graph, builder, parameters)
   const cotangents = new Map([...seeds].filter(([value]) => active.has(value)))
-  for (const node of nodesOnPath(graph, active, cotangents.keys())) {
-    if (!node.outputs.some((name) => cotangents.has(name))) continue
-    for (const [input, cotangent] of inputCotangents(graph, node, builder, active, cotangents)) {
+  for (const ruled of nodesOnPath(graph, active, cotangents.keys(), opsets)) {
+    if (!ruled.node.outputs.some((name) => cotangents.has(name))) continue
+    for (const [input, cotangent] of inputCotangents(graph, ruled, builder, active, cotangents)) {
       const sum = cotangents.get(input)
-      cotangents.set(input, sum === undefined ? cotangent : builder.add('Add', [sum, cotangent]))
+      const total = sum === undefined ? cotangent : builder.add('Add', [sum, cotangent])
+      // not every operator that rules emit has a shape rule, but a cotangent always has its value's shape
+      builder.declareLike(total, input)
+      cotangents.set(input, total)
     }
   }
   return new Map(parameters.flatMap((name) => (cotangents.has(name) ? [[name, cotangents.get(name)!]] : [])))
@@ -52,11 +58,22 @@ function activeValues(graph: Graph, builder: GraphBuilder, parameters: readonly 
   return active
 }
 
+/** A node of the path with the rule that differentiates it. */
+interface RuledNode {
+  readonly node: Node
+  readonly rule: Extract<Treatment, { state: 'rule' }>
+}
+
 /**
  * The nodes between active values and the seeds, last first. One without a rule is refused here, before anything is
  * built: what comes after it would only be refused for shapes that it left unknown.
  */
-function nodesOnPath(graph: Graph, active: ReadonlySet<string>, seeds: Iterable<string>): Node[] {
+function nodesOnPath(
+  graph: Graph,
+  active: ReadonlySet<string>,
+  seeds: Iterable<string>,
+  opsets: Graph['opsets'],
+): RuledNode[] {
   const reached = new Set(seeds)
   const path = graph.nodes.toReversed().filter((node) => {
     if (!node.outputs.some((name) => reached.has(name))) return false
@@ -64,8 +81,8 @@ function nodesOnPath(graph: Graph, active: ReadonlySet<string>, seeds: Iterable<
     return node.inputs.some((name) => active.has(name))
   })
   const refused = path.toReversed().find((node) => treatmentOf(node)?.state !== 'rule')
-  if (refused !== undefined) throw noRule(graph, refused)
-  return path
+  if (refused !== undefined) throw noRule(refused, opsets)
+  return path.map((node) => ({ node, rule: treatmentOf(node) as RuledNode['rule'] }))
 }
 
 function treatmentOf(node: Node): Treatment | undefined {
@@ -74,21 +91,19 @@ function treatmentOf(node: Node): Treatment | undefined {
 
 function inputCotangents(
   graph: Graph,
-  node: Node,
+  { node, rule }: RuledNode,
   builder: GraphBuilder,
   active: ReadonlySet<string>,
   cotangents: ReadonlyMap<string, string>,
 ): [input: string, cotangent: string][] {
-  const treatment = treatmentOf(node)
-  if (treatment?.state !== 'rule') throw noRule(graph, node)
   try {
-    const context = vjpContext(node, builder, active, cotangents)
-    const results = treatment.vjp(context)
+    const context = vjpContext(graph, node, builder, active, cotangents)
+    const results = rule.vjp(context)
     checkArity(node, results.length, active)
     return results.flatMap((cotangent, index): [string, string][] => {
       const input = node.inputs[index] ?? ''
       if (cotangent === undefined || !active.has(input)) return []
-      return [[input, treatment.broadcasts ? sumToShape(builder, cotangent, input) : cotangent]]
+      return [[input, rule.broadcasts ? sumToShape(builder, cotangent, input) : cotangent]]
     })
   } catch (error) {
     if (!(error instanceof RuleRefusal)) throw error
@@ -103,9 +118,9 @@ function checkArity(node: Node, ruled: number, active: ReadonlySet<string>): voi
     throw new RuleRefusal(`there is no derivative with respect to its input '${beyond}'`)
 }
 
-function noRule(graph: Graph, node: Node): UnsupportedOperatorError {
+function noRule(node: Node, opsets: Graph['opsets']): UnsupportedOperatorError {
   const set = node.domain === '' ? 'ai.onnx' : node.domain
-  const opset = graph.opsets.get(node.domain) ?? opsetOf(graph)
+  const opset = opsets.get(node.domain) ?? 'not declared'
   return new UnsupportedOperatorError(
     `node ${describeNode(node)} stands between the parameters and the loss, and there is no derivative rule for ` +
       `${node.op} (${set} opset ${opset}); docs/operators.md lists the operators that have one`,
@@ -113,6 +128,7 @@ function noRule(graph: Graph, node: Node): UnsupportedOperatorError {
 }
 
 function vjpContext(
+  graph: Graph,
   node: Node,
   builder: GraphBuilder,
   active: ReadonlySet<string>,
@@ -129,13 +145,15 @@ function vjpContext(
     x,
     y: (output = 0) => node.outputs[output] ?? '',
     needs: (input) => active.has(x(input)),
-    shape: (input) => knownShape(builder, x(input)),
+    shape: (input) => knownShape(graph, builder, x(input)),
   }
 }
 
-function knownShape(builder: GraphBuilder, value: string): Shape {
+function knownShape(graph: Graph, builder: GraphBuilder, value: string): Shape {
   const shape = builder.shapeOf(value)
   if (shape === undefined)
-    throw new RuleRefusal(`the rank of '${value}' is not known (an operator before it gives no shape)`)
+    throw new RuleRefusal(
+      `the rank of '${value}' is not known (${reasonForUnknownShape(graph, builder, value)})`,
+    )
   return shape
 }

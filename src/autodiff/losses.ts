@@ -4,6 +4,7 @@ import type { GraphBuilder } from '../onnx/builder.js'
 import type { Dim, Graph, NamedValue, Shape } from '../onnx/graph.js'
 import { normalizeAxis, quotient } from '../onnx/shapes/dims.js'
 import { formatShape } from '../tensor.js'
+import { reasonForUnknownShape } from './unknown-shape.js'
 
 /** What the loss is: of the network's output against a target, or a value that the graph already computes. */
 export type LossSpec =
@@ -92,10 +93,10 @@ function crossEntropy(context: LossContext): LossTerms {
   const logits = beforeSoftmax(context, value)
   if (logits !== value)
     notes.push(`'${value}' holds probabilities: cross-entropy is taken of '${logits}' before Softmax`)
-  const shape = builder.shapeOf(logits)
-  if (shape?.length !== 2)
+  const shape = knownShape(context, logits)
+  if (shape.length !== 2)
     throw new UnsupportedModelError(
-      `cross-entropy needs an output of shape batch x classes; '${logits}' is ${shape === undefined ? 'of unknown rank' : formatShape(shape)}`,
+      `cross-entropy needs an output of shape batch x classes; '${logits}' is ${formatShape(shape)}`,
     )
   assertBatchAxis(logits, shape, batch)
   const input: NamedValue = { name: targetName, dtype: 'int64', shape: [batch] }
@@ -134,11 +135,10 @@ function beforeSoftmax({ graph, builder }: LossContext, value: string): string {
 function meanSquaredError(context: LossContext): LossTerms {
   const { builder, batch, weight, targetName } = context
   const { value, notes } = prediction(context)
-  const { dtype, shape } = builder.info(value)
-  if (shape === undefined || shape.length === 0)
-    throw new UnsupportedModelError(
-      `mse needs an output with a batch axis; the shape of '${value}' is not known to have one`,
-    )
+  const { dtype } = builder.info(value)
+  const shape = knownShape(context, value)
+  if (shape.length === 0)
+    throw new UnsupportedModelError(`mse needs an output with a batch axis; '${value}' is scalar`)
   assertBatchAxis(value, shape, batch)
   const input: NamedValue = { name: targetName, dtype, shape }
   context.declare(input)
@@ -165,9 +165,7 @@ function computedLoss(context: LossContext, name: string): LossTerms {
     throw new UsageError(
       `--loss output:${name}: the graph computes no '${name}'; its outputs are ${graph.outputs.map((o) => o.name).join(', ')}`,
     )
-  const { shape } = builder.info(name)
-  if (shape === undefined)
-    throw new UnsupportedModelError(`the shape of the loss '${name}' can't be inferred`)
+  const shape = knownShape(context, name)
   const scalar = shape.length === 0 || (shape.every((dim) => dim === 1) && batch !== 1)
   if (scalar) return microBatchMean(builder, name, weight)
   assertBatchAxis(name, shape, batch)
@@ -201,6 +199,15 @@ function microBatchMean(builder: GraphBuilder, name: string, weight: string): Lo
       `'${name}' is one number for each micro-batch: it counts as the mean over the micro-batch's samples`,
     ],
   }
+}
+
+function knownShape({ graph, builder }: LossContext, value: string): Shape {
+  const shape = builder.shapeOf(value)
+  if (shape === undefined)
+    throw new UnsupportedModelError(
+      `the shape of '${value}', which the loss judges, is not known: ${reasonForUnknownShape(graph, builder, value)}`,
+    )
+  return shape
 }
 
 /** Refuses a value whose first axis can't be the batch: of another known size, or a multiple of the batch's symbol. */

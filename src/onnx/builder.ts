@@ -45,6 +45,15 @@ export class GraphBuilder {
     this.inference.declare(name, { dtype, shape })
   }
 
+  /** Takes note that a value has the type and shape of another, where less is known of it. */
+  declareLike(value: string, like: string): void {
+    const [own, other] = [this.info(value), this.info(like)]
+    const shape = own.shape?.map((dim, axis) =>
+      typeof dim === 'number' ? dim : (other.shape?.[axis] ?? dim),
+    )
+    this.inference.declare(value, { dtype: own.dtype ?? other.dtype, shape: shape ?? other.shape })
+  }
+
   shapeOf(value: string): Shape | undefined {
     return this.info(value).shape
   }
@@ -243,7 +252,8 @@ export class GraphBuilder {
 
   private name(op: string): string {
     this.count += 1
-    return `${PREFIX}${op}_${this.count}`
+    const name = `${PREFIX}${op}_${this.count}`
+    return this.has(name) ? this.name(op) : name
   }
 }
 

@@ -3,7 +3,9 @@ import { attributes, hasSubgraph, intAttribute, intsAttribute } from './attribut
 import { onnxCode } from './dtypes.js'
 import { describeNode, opsetOf } from './graph.js'
 import type { Graph, Initializer, Node } from './graph.js'
+import { Inference } from './infer.js'
 import { constantOf } from './read.js'
+import { normalizeAxis } from './shapes/dims.js'
 
 /**
  * The operator set that the derivative rules are written in. Older graphs are lifted to it, so that rules and the
@@ -12,10 +14,11 @@ import { constantOf } from './read.js'
  */
 export const RULE_OPSET = 18
 
-/** What a lifted operator may add to the graph beside its node: a constant. */
+/** What a lifted operator may add to the graph beside its node, a constant, and what is known of its inputs. */
 interface Lifting {
   readonly graph: Graph
   readonly constant: (values: readonly number[]) => string
+  readonly rank: (value: string) => number | undefined
 }
 
 /** The operators whose form or meaning changed between opset 11 and 18: [first version of the new form, rewriting]. */
@@ -38,6 +41,7 @@ const CHANGES: Readonly<Record<string, readonly [since: number, lift: (node: Nod
     ReduceSumSquare: [18, axesToInput],
     Split: [18, liftSplit],
     Dropout: [12, liftDropout],
+    RoiAlign: [16, liftRoiAlign],
   }
 
 /** The graph in ai.onnx opset 18 or newer. Throws UnsupportedModelError for an older graph with control flow. */
@@ -45,14 +49,25 @@ export function liftOpset(graph: Graph): Graph {
   const opset = opsetOf(graph)
   if (opset >= RULE_OPSET) return graph
   const initializers = new Map(graph.initializers)
-  const lifting: Lifting = { graph, constant: (values) => addConstant(initializers, graph, values) }
+  const inference = new Inference({ ...graph, nodes: [] }, RULE_OPSET)
+  const lifting: Lifting = {
+    graph,
+    constant: (values) => {
+      const name = addConstant(initializers, graph, values)
+      inference.declare(name, { dtype: 'int64', shape: [values.length] }, values)
+      return name
+    },
+    rank: (value) => inference.info(value).shape?.length,
+  }
   const nodes = graph.nodes.flatMap((node) => {
     if (hasSubgraph(node))
       throw new UnsupportedModelError(
         `${describeNode(node)} holds a subgraph in opset ${opset}: export the model with opset_version=${RULE_OPSET} or newer`,
       )
     const change = node.domain === '' ? CHANGES[node.op] : undefined
-    return change === undefined || opset >= change[0] ? [node] : change[1](node, lifting)
+    const lifted = change === undefined || opset >= change[0] ? [node] : change[1](node, lifting)
+    for (const part of lifted) inference.visit(part)
+    return lifted
   })
   return {
     ...graph,
@@ -88,12 +103,18 @@ function axesToInput(node: Node, { constant }: Lifting): Node[] {
   return [{ ...node, inputs, attributes: without(node, 'axes') }]
 }
 
-/** Before 13 an input of any rank was flattened to two dimensions at `axis` (default 1) and normalised over the second. */
-function liftFlattening(node: Node, { constant }: Lifting): Node[] {
+/**
+ * Before 13 an input of any rank was flattened to two dimensions at `axis` (default 1) and normalised over the second.
+ * Over the last axis that is the new form itself.
+ */
+function liftFlattening(node: Node, { constant, rank }: Lifting): Node[] {
   const axis = intAttribute(node, 'axis', 1)
+  const known = rank(node.inputs[0] ?? '')
+  if (axis === -1 || (known !== undefined && normalizeAxis(axis, known) === known - 1))
+    return [{ ...node, attributes: attributes({ axis: -1 }) }]
   const [x = ''] = node.inputs
   const [y = ''] = node.outputs
-  const [flat, result, shape] = [`${y}/flat`, `${y}/flat_result`, `${y}/shape`]
+  const [flat, result, shape] = [`lifted/flat/${y}`, `lifted/result/${y}`, `lifted/shape/${y}`]
   const at = (op: string, inputs: string[], outputs: string[], values = {}): Node => ({
     name: '',
     domain: '',
@@ -123,4 +144,10 @@ function liftSplit(node: Node, { graph, constant }: Lifting): Node[] {
 /** In inference Dropout is the identity whatever its ratio, which moved from an attribute to an input. */
 function liftDropout(node: Node): Node[] {
   return [{ ...node, attributes: without(node, 'ratio') }]
+}
+
+/** From 16 on coordinates are shifted by half a pixel unless a node says otherwise. */
+function liftRoiAlign(node: Node): Node[] {
+  const mode = attributes({ coordinate_transformation_mode: 'output_half_pixel' })
+  return [{ ...node, attributes: new Map([...mode, ...node.attributes]) }]
 }

@@ -56,15 +56,18 @@ function toGraph(model: ModelProto, graph: GraphProto, path: string): Graph {
     throw new UnsupportedModelError(
       `${path}: sparse initializers are not supported; export with dense weights`,
     )
-  const initializers = new Map(
-    graph.initializer.map((tensor) => [tensor.name, readInitializer(tensor, path)]),
-  )
+  const initializers = new Map<string, Initializer>()
+  const add = (name: string, tensor: TensorProto): void => {
+    if (initializers.has(name)) throw new ModelError(`${path}: there are two constants named '${name}'`)
+    initializers.set(name, readInitializer(tensor, path, name))
+  }
+  for (const tensor of graph.initializer) add(tensor.name, tensor)
   const nodes: Node[] = []
   for (const proto of graph.node) {
     const node = toNode(proto)
     const constant = constantTensor(node)
     if (constant === undefined) nodes.push(node)
-    else initializers.set(node.outputs[0] ?? '', readInitializer(constant, path, node.outputs[0]))
+    else add(node.outputs[0] ?? '', constant)
   }
   return {
     name: graph.name,
@@ -135,11 +138,19 @@ function toValue(proto: ValueInfoProto): NamedValue {
     name: proto.name,
     dtype: dtypeOf(elemType),
     shape: shape?.dim.map(({ value }, axis): Dim => {
-      if (value.case === 'dimValue') return Number(value.value)
-      if (value.case === 'dimParam' && value.value !== '') return value.value
+      if (value.case === 'dimValue' && value.value >= 0n) return Number(value.value)
+      if (value.case === 'dimParam' && value.value !== '') return symbolOf(value.value)
       return `${proto.name}.${axis}`
     }),
   }
+}
+
+/**
+ * A size's name. Sizes multiply into 'a*b' when shapes are inferred, so that in an expression which is no product
+ * ('2*s0 + 1') the asterisk must not look like one.
+ */
+function symbolOf(name: string): string {
+  return /^[\w.]+(\*[\w.]+)*$/.test(name) ? name : name.replaceAll('*', ' x ')
 }
 
 function checkOpset(graph: Graph, path: string): void {
@@ -154,7 +165,10 @@ function checkOpset(graph: Graph, path: string): void {
 /** Every value has one origin, and every node reads only what comes before it (ONNX IR, Graphs). */
 function checkNames(graph: Graph, path: string): void {
   const known = new Set<string>([...graph.initializers.keys(), ''])
-  for (const { name } of graph.inputs) known.add(name)
+  for (const { name } of graph.inputs) {
+    if (known.has(name)) throw new ModelError(`${path}: there are two inputs named '${name}'`)
+    known.add(name)
+  }
   for (const node of graph.nodes) {
     const missing = node.inputs.find((name) => !known.has(name))
     if (missing !== undefined)

@@ -103,7 +103,9 @@ function readExternal(
     throw new ModelError(`${where} keeps its data in '${location}', which can't be opened beside the model`)
   }
   try {
-    const { size } = fstatSync(file)
+    const found = fstatSync(file)
+    if (!found.isFile()) throw new ModelError(`${where}: '${location}' is not a file`)
+    const { size } = found
     if (offset + length > size)
       throw new ModelError(
         `${where}: '${location}' holds ${size} bytes, ${offset + length} are needed: is it truncated?`,

@@ -1,6 +1,6 @@
 import { intAttribute, intsAttribute } from '../../onnx/attributes.js'
 import { normalizeAxis } from '../../onnx/shapes/dims.js'
-import { sliceBounds } from '../../onnx/shapes/rules.js'
+import { sliceBounds } from '../../onnx/shapes/slice.js'
 import { sumToShape } from '../broadcast.js'
 import { RuleRefusal, unary } from '../rule.js'
 import type { Vjp, VjpContext } from '../rule.js'

@@ -3,6 +3,7 @@ import { dtypeOf } from '../dtypes.js'
 import type { Dim, Shape, ValueInfo } from '../graph.js'
 import type { NodeView } from '../infer.js'
 import { broadcast, normalizeAxis, product, quotient, staticShape } from './dims.js'
+import { slicedSize } from './slice.js'
 import { spatialOutput } from './spatial.js'
 
 /** What follows for a node's outputs from what is known of its inputs. */
@@ -23,12 +24,17 @@ const broadcasting: ShapeRule = (view) => [
 const comparing: ShapeRule = (view) => [{ dtype: 'bool', shape: broadcasting(view)[0]!.shape }]
 const testing: ShapeRule = (view) => [{ dtype: 'bool', shape: view.shape(0) }]
 
+/** More axes than any network has; a shape that claims more is not followed. */
+const LARGEST_RANK = 64
+
 /** A shape given by an int64 input: Expand's and ConstantOfShape's. */
 function requested(view: NodeView, input: number): Shape | undefined {
   const values = view.integers(input)
   if (values !== undefined) return values.map((dim) => dim ?? view.fresh())
   const rank = view.shape(input)?.[0]
-  return typeof rank === 'number' ? Array.from({ length: rank }, () => view.fresh()) : undefined
+  return typeof rank === 'number' && rank <= LARGEST_RANK
+    ? Array.from({ length: rank }, () => view.fresh())
+    : undefined
 }
 
 const reducing: ShapeRule = (view) => {
@@ -49,6 +55,15 @@ export function reductionAxes(view: Pick<NodeView, 'node' | 'shape' | 'constants
   if (given.length > 0) return given.map((axis) => normalizeAxis(axis, rank))
   const nothing = intAttribute(view.node, 'noop_with_empty_axes', 0) === 1
   return nothing ? [] : Array.from({ length: rank }, (_, axis) => axis)
+}
+
+/** ArgMax and ArgMin: the axis is an attribute in every version. */
+const extremeIndex: ShapeRule = (view) => {
+  const shape = view.shape(0)
+  if (shape === undefined) return [{ dtype: 'int64', shape }]
+  const axis = normalizeAxis(intAttribute(view.node, 'axis', 0), shape.length)
+  const kept = intAttribute(view.node, 'keepdims', 1) === 1
+  return [{ dtype: 'int64', shape: kept ? shape.with(axis, 1) : shape.toSpliced(axis, 1) }]
 }
 
 const matMul: ShapeRule = (view) => {
@@ -146,28 +161,6 @@ const slice: ShapeRule = (view) => {
   return [{ dtype, shape: result }]
 }
 
-function slicedSize(size: Dim, start?: number, end?: number, step?: number): number | undefined {
-  if (typeof size !== 'number' || start === undefined || end === undefined || step === undefined)
-    return undefined
-  const [from, to] = sliceBounds(size, start, end, step)
-  return Math.max(0, Math.ceil((to - from) / step))
-}
-
-/** Slice's start and end clamped to an axis of known size (ONNX Slice 13: negative steps end before the first element). */
-export function sliceBounds(
-  size: number,
-  start: number,
-  end: number,
-  step: number,
-): [from: number, to: number] {
-  const clamp = (value: number, low: number, high: number): number => Math.min(Math.max(value, low), high)
-  const from = start < 0 ? start + size : start
-  const to = end < 0 ? end + size : end
-  return step > 0
-    ? [clamp(from, 0, size), clamp(to, 0, size)]
-    : [clamp(from, 0, size - 1), clamp(to, -1, size - 1)]
-}
-
 const squeeze: ShapeRule = (view) => {
   const { dtype, shape } = view.info(0)
   if (shape === undefined) return [{ dtype, shape: undefined }]
@@ -251,13 +244,14 @@ export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
   ...all(
     'Identity Neg Abs Exp Log Sqrt Reciprocal Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Tanh Sigmoid Relu ' +
       'LeakyRelu Elu Selu Celu ThresholdedRelu Softplus Softsign HardSigmoid Erf Clip Floor Ceil Round Sign Softmax ' +
-      'LogSoftmax Not BitwiseNot ScatterElements ScatterND Dropout CumSum PRelu Trilu',
+      'LogSoftmax Not BitwiseNot ScatterElements ScatterND CumSum PRelu Trilu Hardmax',
     same,
   ),
   ...all('Add Sub Mul Div Pow Max Min Mean Sum Mod And Or Xor BitwiseAnd BitwiseOr BitwiseXor', broadcasting),
   ...all('Equal Greater GreaterOrEqual Less LessOrEqual', comparing),
   ...all('IsNaN IsInf', testing),
   ...all('ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare', reducing),
+  ...all('ArgMax ArgMin', extremeIndex),
   ...all('MaxPool AveragePool', pool),
   GlobalAveragePool: (view) => [
     { dtype: view.info(0).dtype, shape: view.shape(0)?.map((dim, axis) => (axis < 2 ? dim : 1)) },
@@ -271,6 +265,7 @@ export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
       ),
     },
   ],
+  Dropout: (view) => [view.info(0), testing(view)[0]!],
   Cast: cast,
   CastLike: (view) => [{ dtype: view.info(1).dtype, shape: view.shape(0) }],
   MatMul: matMul,

@@ -1,4 +1,6 @@
+import type { DType } from '../../tensor.js'
 import { intAttribute } from '../attributes.js'
+import { dtypeOf } from '../dtypes.js'
 import type { Dim } from '../graph.js'
 import type { NodeView } from '../infer.js'
 import { normalizeAxis, product, quotient } from './dims.js'
@@ -19,7 +21,7 @@ export const VALUE_RULES: Readonly<Record<string, ValueRule>> = {
     return shape && [product(shape)]
   },
   Identity: (view) => view.integers(0),
-  Cast: (view) => view.integers(0),
+  Cast: (view) => (isInteger(dtypeOf(intAttribute(view.node, 'to', 0))) ? view.integers(0) : undefined),
   Squeeze: (view) => view.integers(0),
   Unsqueeze: (view) => view.integers(0),
   Reshape: (view) => view.integers(0),
@@ -33,7 +35,8 @@ export const VALUE_RULES: Readonly<Record<string, ValueRule>> = {
   },
   Slice: (view) => {
     const data = view.integers(0)
-    const [start, end, step] = [view.constants(1)?.[0], view.constants(2)?.[0], view.constants(4)?.[0] ?? 1]
+    const [start, end] = [view.constants(1)?.[0], view.constants(2)?.[0]]
+    const step = (view.node.inputs[4] ?? '') === '' ? 1 : view.constants(4)?.[0]
     if (data === undefined || start === undefined || end === undefined || step !== 1) return undefined
     return data.slice(start, end)
   },
@@ -43,8 +46,13 @@ export const VALUE_RULES: Readonly<Record<string, ValueRule>> = {
   Div: (view) => combine(view, (a, b) => quotient(a, b) ?? numeric(a, b, (x, y) => Math.trunc(x / y))),
 }
 
+function isInteger(dtype: DType | undefined): boolean {
+  return dtype === 'int64' || dtype === 'int32'
+}
+
 function numeric(a: Dim, b: Dim, f: (a: number, b: number) => number): Dim | undefined {
-  return typeof a === 'number' && typeof b === 'number' ? f(a, b) : undefined
+  const result = typeof a === 'number' && typeof b === 'number' ? f(a, b) : undefined
+  return Number.isSafeInteger(result) ? result : undefined
 }
 
 function combine(view: NodeView, f: (a: Dim, b: Dim) => Dim | undefined): Values | undefined {

@@ -1,0 +1,134 @@
+import { expect } from 'chai'
+import { differentiate } from '../../src/autodiff/differentiate.js'
+import type { Dim } from '../../src/onnx/graph.js'
+import { Inference } from '../../src/onnx/infer.js'
+import { OPERATOR_CASES } from '../support/cases/index.js'
+import { gradientFeeds } from '../support/check-gradient.js'
+import { checkShapes } from '../support/check-shapes.js'
+import { graphOf, input, node, tensor } from '../support/graphs.js'
+import { gradientCheckOf } from '../support/operator-case.js'
+
+describe('inferred types, shapes and integers are what ONNX Runtime computes, forward and backward', () => {
+  for (const test of OPERATOR_CASES)
+    it(`${test.op} ${test.title}`, async () => {
+      const check = await gradientCheckOf(test, 'behind others')
+      const parameters = Object.keys(check.parameters)
+      const gradient = differentiate(check.graph, { parameters, loss: { kind: 'output', name: 'loss' } })
+      await checkShapes(gradient.graph, gradientFeeds(gradient, check))
+      const inferred = new Inference(check.graph, test.opset ?? 18).info('y0')
+      expect(inferred.dtype, 'element type of the output').to.not.equal(undefined)
+    })
+})
+
+describe('windows of ceil_mode that would start in the padding', () => {
+  for (const op of ['MaxPool', 'AveragePool'])
+    it(`are not counted for ${op}`, async () => {
+      const window = { kernel_shape: [2, 2], strides: [2, 2], pads: [0, 0, 1, 1], ceil_mode: 1 }
+      const graph = graphOf({
+        inputs: [input('x', ['N', 1, 4, 6])],
+        nodes: [node(op, ['x'], 'y', window)],
+        outputs: ['y'],
+      })
+      expect(new Inference(graph, 18).info('y').shape).to.deep.equal(['N', 1, 2, 3])
+      const values = Array.from({ length: 24 }, (_, i) => i)
+      await checkShapes(graph, { x: { dtype: 'float32', shape: [1, 1, 4, 6], values } })
+    })
+})
+
+/** Sizes of x [batch, 7, 5] taken apart and put together as exporters do. */
+const arithmetic = graphOf({
+  inputs: [input('x', ['batch', 7, 5])],
+  initializers: {
+    zero: tensor('int64', [1], [0]),
+    one: tensor('int64', [1], [1]),
+    two: tensor('int64', [1], [2]),
+    last: tensor('int64', [1], [-1]),
+    end: tensor('int64', [1], [3]),
+    five: tensor('int64', [], [5]),
+  },
+  nodes: [
+    node('Shape', ['x'], 'shape'),
+    node('Shape', ['x'], 'tail', { start: -2 }),
+    node('Size', ['x'], 'size'),
+    node('Gather', ['shape', 'zero'], 'batch'),
+    node('Gather', ['shape', 'last'], 'columns'),
+    node('Slice', ['shape', 'one', 'end'], 'sliced'),
+    node('Slice', ['shape', 'last', 'zero', 'zero', 'last'], 'backward'),
+    node('Div', ['tail', 'two'], 'halves'),
+    node('Div', ['size', 'five'], 'fifth'),
+    node('Mul', ['tail', 'batch'], 'scaled'),
+    node('Add', ['tail', 'one'], 'more'),
+    node('Sub', ['tail', 'two'], 'less'),
+    node('Add', ['batch', 'one'], 'next'),
+    node('Cast', ['tail'], 'real', { to: 1 }),
+    node('Cast', ['two'], 'real_two', { to: 1 }),
+    node('Div', ['real', 'real_two'], 'real_halves'),
+    node('Ceil', ['real_halves'], 'rounded'),
+    node('Cast', ['rounded'], 'upper_halves', { to: 7 }),
+    node('Concat', ['batch', 'last', 'one'], 'wanted', { axis: 0 }),
+    node('Reshape', ['x', 'wanted'], 'reshaped'),
+    node('ConstantOfShape', ['shape'], 'filled'),
+    node('Expand', ['five', 'tail'], 'expanded'),
+  ],
+  outputs: ['reshaped'],
+})
+
+describe('the arithmetic of shapes', () => {
+  const x = { dtype: 'float32', shape: [3, 7, 5], values: new Array<number>(105).fill(0) } as const
+
+  it('claims nothing that ONNX Runtime computes otherwise', async () => {
+    await checkShapes(arithmetic, { x })
+  })
+
+  const claims: Readonly<Record<string, readonly (Dim | undefined)[] | undefined>> = {
+    shape: ['batch', 7, 5],
+    tail: [7, 5],
+    size: ['35*batch'],
+    batch: ['batch'],
+    columns: [5],
+    sliced: [7, 5],
+    backward: undefined,
+    halves: [3, 2],
+    fifth: ['7*batch'],
+    scaled: ['7*batch', '5*batch'],
+    more: [8, 6],
+    less: [5, 3],
+    next: [undefined],
+    real: undefined,
+    real_halves: undefined,
+    upper_halves: undefined,
+    wanted: ['batch', -1, 1],
+  }
+  for (const [name, claim] of Object.entries(claims))
+    it(`follows '${name}' as far as it is known`, () => {
+      expect(new Inference(arithmetic, 18).integers(name)).to.deep.equal(claim)
+    })
+
+  it('gives shapes their symbols', () => {
+    const inference = new Inference(arithmetic, 18)
+    expect(inference.info('reshaped').shape).to.deep.equal(['batch', 35, 1])
+    expect(inference.info('filled').shape).to.deep.equal(['batch', 7, 5])
+    expect(inference.info('expanded').shape).to.deep.equal([7, 5])
+  })
+})
+
+describe('shapes that a hostile model declares', () => {
+  it('of a billion axes cost no memory', () => {
+    const huge = graphOf({
+      inputs: [input('x', [1]), input('sizes', [1e9], 'int64')],
+      nodes: [node('Reshape', ['x', 'sizes'], 'y')],
+      outputs: ['y'],
+    })
+    expect(new Inference(huge, 18).info('y').shape).to.equal(undefined)
+  })
+
+  it('that divide by nothing are not followed', () => {
+    const none = graphOf({
+      inputs: [input('x', [4])],
+      initializers: { zero: tensor('int64', [1], [0]) },
+      nodes: [node('Shape', ['x'], 'shape'), node('Div', ['shape', 'zero'], 'sizes')],
+      outputs: ['sizes'],
+    })
+    expect(new Inference(none, 18).integers('sizes')).to.deep.equal([undefined])
+  })
+})
