@@ -167,7 +167,7 @@ async function report(argv: RunArguments, { manifest, outcome }: RunResult, seco
 
 /** On a terminal, and where FORCE_COLOR asks for it; CI logs and pipes stay plain. */
 function colors(): Colors {
-  const forced = (process.env.FORCE_COLOR ?? '') !== ''
+  const forced = !['', '0', undefined].includes(process.env.FORCE_COLOR)
   return pc.createColors(pc.isColorSupported && (forced || process.stdout.isTTY))
 }
 

@@ -19,7 +19,8 @@ export interface SpawnOptions {
 
 /** Runs the command line as a user does. */
 export async function retrograd(args: readonly string[], options: SpawnOptions = {}): Promise<Outcome> {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const env = { ...process.env, FORCE_COLOR: '', NO_COLOR: '1' }
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env })
   let [stdout, stderr] = ['', '']
   child.stdout.on('data', (chunk: Buffer) => {
     stdout += chunk.toString()
