@@ -30,6 +30,11 @@ const parser = yargs(hideBin(process.argv))
     process.exit(EXIT.usage)
   })
 
+// a reader that has seen enough (`| head`) is no error
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
+
 try {
   await parser.parseAsync()
 } catch (error) {

@@ -99,14 +99,14 @@ export async function evaluate(
 
 /** LCA summed over all tensors minus the measured change. Throws CheckpointError where a gradient is not finite. */
 function residualOf(
-  { tensors }: Integrator,
+  { tensors, scratch }: Integrator,
   state: SplitState,
   { from, to, where }: Segment,
   splits: number,
 ): number {
   let lca = 0
-  for (const { name, size } of tensors) {
-    const values = new Float64Array(size)
+  for (const { name } of tensors) {
+    const values = scratch.get(name)!
     allocate(values, from.get(name)!, to.get(name)!, state.sums(name), splits)
     const part = sum(values)
     if (!Number.isFinite(part))

@@ -19,7 +19,9 @@ export async function estimateNoiseFloor(
   const recut: Integrator = {
     ...integrator,
     cut: { size, first: Math.max(1, Math.floor(Math.min(size, samplesOf(states)) / 2)) },
-    onWork: () => undefined,
+    onWork: () => {
+      integrator.onWork(0)
+    },
   }
   let floor = 0
   for (const state of states) {

@@ -7,6 +7,7 @@ import { DataError, UsageError } from '../errors.js'
 import type { Graph, NamedValue } from '../onnx/graph.js'
 import { readModel } from '../onnx/read.js'
 import { elementsPerSample } from '../onnx/size.js'
+import { EXPORT_LINE } from '../trajectory/bind-report.js'
 import { bind } from '../trajectory/bind.js'
 import type { Binding, NetworkTensor } from '../trajectory/bind.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
@@ -27,11 +28,6 @@ export interface Prepared {
   /** What was told to the user on the way. */
   readonly notes: readonly string[]
 }
-
-/** How to export a network so that its batch axis stays open and its weights keep their names. */
-export const EXPORT_LINE =
-  'torch.onnx.export(model.eval(), (x,), "model.onnx", dynamo=True, optimize=False, ' +
-  'dynamic_shapes=({0: torch.export.Dim("batch")},))'
 
 /** Opens checkpoints, network and data, binds names and differentiates. Everything cheap is checked before any work. */
 export async function prepare(options: RunOptions, events: RunEvents): Promise<Prepared> {

@@ -19,6 +19,11 @@ export interface ReplayInput {
   readonly engine: Engine
   /** The data sets by name, in the order of the tables' rows. */
   readonly splits: ReadonlyMap<string, SplitData>
+  /**
+   * What one value of the loss belongs to. A loss of a whole micro-batch may depend on how samples are cut, so that
+   * rounding can't be told by cutting them differently.
+   */
+  readonly lossOf: 'sample' | 'micro-batch'
 }
 
 export interface ReplayOptions {
@@ -50,7 +55,7 @@ export interface ReplayOutcome {
   readonly largestResidual: number
   /** Gradients computed, those for the noise floor included. */
   readonly evaluations: number
-  /** See estimateNoiseFloor; in units of the loss. */
+  /** See estimateNoiseFloor; in units of the loss, 0 where it can't be estimated. */
   readonly noiseFloor: number
   readonly interrupted: boolean
 }
@@ -158,6 +163,7 @@ class Replay {
   private async firstPoint(segment: Segment): Promise<void> {
     for (const state of this.states)
       state.start.loss = await evaluate(this.integrator, state, segment, 0, state.start.gradient)
+    if (this.input.lossOf === 'micro-batch') return
     this.noiseFloor = await estimateNoiseFloor(this.integrator, this.states, segment)
     this.evaluations += this.states.length
   }

@@ -1,13 +1,13 @@
 import type { DataSet } from '../data/needs.js'
 import { createOnnxRuntimeEngine } from '../engines/onnxruntime.js'
 import type { Manifest } from '../tables/manifest.js'
-import { ResultsWriter } from '../tables/writer.js'
+import { assertFree, ResultsWriter } from '../tables/writer.js'
 import { manifestFacts, runFacts } from './manifest.js'
 import type { RunEvents, RunOptions } from './options.js'
 import { prepare } from './prepare.js'
 import type { Prepared } from './prepare.js'
 import { replay } from './replay.js'
-import type { ReplayOutcome } from './replay.js'
+import type { ReplayInput, ReplayOutcome } from './replay.js'
 import type { SplitData } from '../engines/engine.js'
 
 export interface RunResult {
@@ -25,6 +25,7 @@ export interface RunResult {
  */
 export async function runReplay(options: RunOptions, events: RunEvents): Promise<RunResult | undefined> {
   const started = new Date()
+  assertFree(options.out, options.overwrite)
   const prepared = await prepare(options, events)
   try {
     return await replayInto(options, events, prepared, started)
@@ -47,7 +48,8 @@ async function replayInto(
     const { trajectory, tensors, batchSize } = prepared
     const splits = new Map([...prepared.data].map(([name, data]) => [name, splitData(data)]))
     try {
-      const input = { trajectory, tensors, engine, splits }
+      const lossOf = prepared.gradient.perSample ? 'sample' : 'micro-batch'
+      const input: ReplayInput = { trajectory, tensors, engine, splits, lossOf }
       const outcome = await replay(input, { ...options, ...events, batchSize }, writer)
       if (outcome.intervals === 0) {
         await writer.discard()

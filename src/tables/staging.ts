@@ -44,7 +44,7 @@ export class Staging {
 
   /** Names of what a finished run has left in the folder. */
   occupants(): string[] {
-    return [MANIFEST_FILE, ...TABLE_NAMES].filter((name) => existsSync(join(this.dir, name)))
+    return occupantsOf(this.dir)
   }
 
   /** Puts the staged tables and the manifest into place, the manifest last; they replace what is there. */
@@ -117,6 +117,11 @@ export class Staging {
     await rename(this.partial, doomed)
     await rm(doomed, { recursive: true, force: true })
   }
+}
+
+/** Names of what a finished run has left in a folder, which need not exist. */
+export function occupantsOf(dir: string): string[] {
+  return [MANIFEST_FILE, ...TABLE_NAMES].filter((name) => existsSync(join(dir, name)))
 }
 
 async function makeFolder(dir: string): Promise<string | undefined> {

@@ -7,7 +7,7 @@ import type { RunFacts } from './encoding.js'
 import { manifestSchema, type Manifest, type ManifestFacts, type TableEntry } from './manifest.js'
 import { PartFile } from './part-file.js'
 import { columnsOf, TABLES, tablesAt, type Batch, type Granularity, type TableName } from './schema.js'
-import { Staging } from './staging.js'
+import { occupantsOf, Staging } from './staging.js'
 
 export interface ResultsWriterOptions {
   /** Which tables are written; see `tablesAt`. */
@@ -48,12 +48,11 @@ export class ResultsWriter {
    */
   static async create(dir: string, options: ResultsWriterOptions): Promise<ResultsWriter> {
     const staging = await Staging.open(dir)
-    const occupants = staging.occupants()
-    if (occupants.length > 0 && !options.overwrite) {
+    try {
+      refuseOccupied(dir, staging.occupants(), options.overwrite)
+    } catch (error) {
       await staging.discard()
-      throw new UsageError(
-        `${dir} holds results already (${occupants.join(', ')}); choose another --out or add --overwrite`,
-      )
+      throw error
     }
     return new ResultsWriter(staging, options, options.facts)
   }
@@ -123,6 +122,21 @@ export class ResultsWriter {
   private pathOfPart({ name, parts }: OpenTable): string {
     return join(this.staging.partial, name, `part-${String(parts).padStart(5, '0')}.parquet`)
   }
+}
+
+/**
+ * Throws UsageError when a folder holds results and `overwrite` is not given. `ResultsWriter.create` checks it again;
+ * asked before any work it spares a user the wait.
+ */
+export function assertFree(dir: string, overwrite: boolean): void {
+  refuseOccupied(dir, occupantsOf(dir), overwrite)
+}
+
+function refuseOccupied(dir: string, occupants: readonly string[], overwrite: boolean): void {
+  if (occupants.length === 0 || overwrite) return
+  throw new UsageError(
+    `${dir} holds results already (${occupants.join(', ')}); choose another --out or add --overwrite`,
+  )
 }
 
 /** The batch's columns in the table's order, each checked to hold a scalar or `rows` values. */

@@ -18,7 +18,8 @@ export interface Mismatch {
 /** Names listed in a message before it says how many more there are. */
 const MAX_LISTED = 10
 
-const EXPORT_LINE =
+/** How to export a network so that its weights keep their names and its batch axis stays open. */
+export const EXPORT_LINE =
   'torch.onnx.export(model.eval(), (x,), "model.onnx", dynamo=True, optimize=False, ' +
   'dynamic_shapes=({0: torch.export.Dim("batch")},))'
 

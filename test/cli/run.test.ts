@@ -150,6 +150,24 @@ describe('retrograd run', () => {
     expect(Math.abs(a.steps.columns.residual[0]!)).to.be.below(1e-3)
   })
 
+  it('refuses to pad a loss that is one number for its micro-batch', async () => {
+    const fixed = (size: number): Promise<string> =>
+      modelWith((graph) => {
+        const scalar = withLoss(graph, (b, logits) =>
+          b.add('ReduceMean', [b.mul(logits, logits)], { keepdims: 0 }),
+        )
+        const inputs = scalar.inputs.map((input) => ({ ...input, shape: [size, ...input.shape!.slice(1)] }))
+        return { ...scalar, inputs }
+      })
+    const whole = await tablesOf({ model: await fixed(100), loss: 'output:loss', steps: '0:1' })
+    expect(whole.results.manifest.result.noise_floor).to.equal(0)
+    expect(whole.steps.columns.converged).to.deep.equal([true])
+    const out = join(newFolder(), 'o')
+    const refused = await retrograd(runArguments({ model: await fixed(64), loss: 'output:loss', out }))
+    expect(refused.status).to.equal(1)
+    expect(refused.stderr).to.match(/300 samples don't fill micro-batches of 64/)
+  })
+
   function withLoss(graph: Graph, loss: (builder: GraphBuilder, logits: string) => string): Graph {
     const builder = new GraphBuilder(graph)
     return builder.finish(graph.inputs, new Map([['loss', loss(builder, 'logits')]]))

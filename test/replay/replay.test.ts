@@ -43,7 +43,13 @@ async function run(
 ) {
   const [engine, sink] = [new FormulaEngine(formula), new MemorySink()]
   const splits = new Map([['train', DATA]])
-  const input = { trajectory: trajectoryOf(tensors, saves), tensors, engine, splits }
+  const input = {
+    trajectory: trajectoryOf(tensors, saves),
+    tensors,
+    engine,
+    splits,
+    lossOf: 'sample' as const,
+  }
   const outcome = await replay(input, { ...OPTIONS, ...options }, sink)
   return { engine, sink, outcome }
 }
@@ -136,6 +142,15 @@ describe('replay', () => {
     expect(sink.rows.steps[0]).to.include({ splits: 2, converged: false })
   })
 
+  it('does not estimate the noise of a loss that depends on how samples are cut', async () => {
+    const tensors = [tensor('x', [1])]
+    const [engine, sink] = [new FormulaEngine(SIXTH), new MemorySink()]
+    const splits = new Map([['train', DATA]])
+    const input = { trajectory: trajectoryOf(tensors, [[0], [0.1]]), tensors, engine, splits }
+    const outcome = await replay({ ...input, lossOf: 'micro-batch' }, OPTIONS, sink)
+    expect(outcome).to.include({ noiseFloor: 0, evaluations: 3 })
+  })
+
   it('splits every data set alike while one of them has not converged', async () => {
     const tensors = [tensor('x', [1])]
     const [engine, sink] = [new FormulaEngine(SIXTH), new MemorySink()]
@@ -154,7 +169,13 @@ describe('replay', () => {
       ['train', train],
       ['val', val],
     ])
-    const input = { trajectory: trajectoryOf(tensors, [[0], [2]]), tensors, engine: both, splits }
+    const input = {
+      trajectory: trajectoryOf(tensors, [[0], [2]]),
+      tensors,
+      engine: both,
+      splits,
+      lossOf: 'sample' as const,
+    }
     await replay(input, { ...OPTIONS, tolerance: 0.1 }, sink)
     expect(sink.rows.steps.map((row) => [row.split, row.splits, row.converged])).to.deep.equal([
       ['train', 8, true],
@@ -273,6 +294,7 @@ describe('replay', () => {
       tensors: TENSORS,
       engine,
       splits: new Map([['train', DATA]]),
+      lossOf: 'sample' as const,
     }
     const outcome = await replay(input, { ...OPTIONS, signal: controller.signal }, sink)
     expect(outcome).to.include({ interrupted: true, intervals: 2 })
