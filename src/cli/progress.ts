@@ -35,6 +35,7 @@ class Bar implements ProgressDisplay {
   update(progress: ReplayProgress): void {
     this.bar ??= this.start(progress.intervals)
     this.bar.update(Math.round(progress.done * RESOLUTION), {
+      phase: progress.phase,
       interval: `${Math.min(progress.intervals, Math.floor(progress.done) + 1)}/${progress.intervals}`,
       loss: Number.isFinite(progress.loss) ? progress.loss.toFixed(4) : '...',
       residual: Number.isFinite(progress.residual) ? progress.residual.toExponential(1) : '...',
@@ -55,7 +56,7 @@ class Bar implements ProgressDisplay {
   private start(intervals: number): cliProgress.SingleBar {
     const bar = new cliProgress.SingleBar({
       stream: this.stream,
-      format: 'replaying {bar} interval {interval} · loss {loss} · residual {residual} · {left} left',
+      format: '{phase} {bar} interval {interval} · loss {loss} · residual {residual} · {left} left',
       barCompleteChar: '█',
       barIncompleteChar: '░',
       barsize: 24,
@@ -66,6 +67,7 @@ class Bar implements ProgressDisplay {
       linewrap: true,
     })
     bar.start(intervals * RESOLUTION, 0, {
+      phase: 'replaying',
       interval: `1/${intervals}`,
       loss: '...',
       residual: '...',

@@ -39,6 +39,8 @@ export interface ReplayOptions {
 }
 
 export interface ReplayProgress {
+  /** The totals of large networks take a while to write, after the last interval. */
+  readonly phase: 'replaying' | 'writing totals'
   readonly intervals: number
   /** Intervals done, with the share of the current one as a fraction. */
   readonly done: number
@@ -208,6 +210,7 @@ class Replay {
   private writeTotals(): void {
     this.states.forEach(({ name }, index) => {
       for (const tensor of this.input.tensors) {
+        this.report('writing totals', this.interval)
         const [allocation, movement] = [
           this.allocations[index]!.get(tensor.name)!,
           this.movements.get(tensor.name)!,
@@ -234,12 +237,12 @@ class Replay {
   private progress(evaluations: number): void {
     this.options.signal?.throwIfAborted()
     this.work += evaluations / (2 * this.states.length)
-    this.options.onProgress?.({
-      intervals: this.intervals,
-      // an interval whose splits double takes longer than its share: it never counts as done before it is
-      done: this.interval + Math.min(0.99, this.work),
-      loss: this.states[0]!.start.loss,
-      residual: this.lastResidual,
-    })
+    // an interval whose splits double takes longer than its share: it never counts as done before it is
+    this.report('replaying', this.interval + Math.min(0.99, this.work))
+  }
+
+  private report(phase: ReplayProgress['phase'], done: number): void {
+    const [loss, residual] = [this.states[0]!.start.loss, this.lastResidual]
+    this.options.onProgress?.({ phase, intervals: this.intervals, done, loss, residual })
   }
 }
