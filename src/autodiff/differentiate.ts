@@ -4,7 +4,7 @@ import { formatShape } from '../tensor.js'
 import { GraphBuilder } from '../onnx/builder.js'
 import type { Dim, Graph, NamedValue } from '../onnx/graph.js'
 import { liftOpset } from '../onnx/lift.js'
-import { reverse } from './driver.js'
+import { assertRules, reverse } from './driver.js'
 import { appendLoss, realOutputs } from './losses.js'
 import type { LossSpec, LossTerms, TargetNeed } from './losses.js'
 
@@ -63,6 +63,7 @@ export function differentiate(model: Graph, options: DifferentiateOptions): Grad
     shape: [batch],
   }
   declare(weight)
+  assertRules(network, builder, options.parameters, [judged(network, builder, options.loss)], model.opsets)
   const loss = appendLoss(options.loss, {
     graph: network,
     builder,
@@ -145,10 +146,14 @@ function batchOf(inputs: readonly NamedValue[]): Dim {
   return fixed ?? first
 }
 
+/** The value that the loss is a function of. */
+function judged(graph: Graph, builder: GraphBuilder, loss: LossSpec): string {
+  return loss.kind === 'output' ? loss.name : (realOutputs(graph, builder)[0]?.name ?? '')
+}
+
 /** The loss is computed in the type of what it is a function of. */
 function lossType(graph: Graph, builder: GraphBuilder, loss: LossSpec): DType {
-  const value = loss.kind === 'output' ? loss.name : (realOutputs(graph, builder)[0]?.name ?? '')
-  return builder.info(value).dtype === 'float64' ? 'float64' : 'float32'
+  return builder.info(judged(graph, builder, loss)).dtype === 'float64' ? 'float64' : 'float32'
 }
 
 function freeName(builder: GraphBuilder, name: string): string {

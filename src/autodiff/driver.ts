@@ -44,6 +44,25 @@ export function reverse(
   return new Map(parameters.flatMap((name) => (cotangents.has(name) ? [[name, cotangents.get(name)!]] : [])))
 }
 
+/**
+ * Refuses, before anything is built, what `reverse` would refuse for want of a rule: an operator without one often has
+ * no known output shape either, and then a loss could only complain about that.
+ *
+ * @param values what the loss will be a function of
+ * @throws UnsupportedOperatorError naming the first node on the way whose operator has no rule
+ */
+export function assertRules(
+  graph: Graph,
+  builder: GraphBuilder,
+  parameters: readonly string[],
+  values: readonly string[],
+  opsets: Graph['opsets'],
+): void {
+  const active = activeValues(graph, builder, parameters)
+  const seeds = values.filter((value) => active.has(value))
+  nodesOnPath(graph, active, seeds, opsets)
+}
+
 /** Values that change with the parameters and can carry a derivative: real numbers, not behind a zero derivative. */
 function activeValues(graph: Graph, builder: GraphBuilder, parameters: readonly string[]): Set<string> {
   const active = new Set(parameters)

@@ -16,8 +16,13 @@ export function checkOptions(known: Readonly<Record<string, Options>>): (argv: A
       if (!spellings.has(given)) throw unknownOption(given, names)
       if (Array.isArray(value) && given !== '_' && known[kebabCase(given)]?.array !== true)
         throw new UsageError(`--${given} is given more than once`)
+      if (isEmpty(value)) throw new UsageError(`--${given} is given without a value`)
     }
   }
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === '' || (Array.isArray(value) && value.some((one) => one === ''))
 }
 
 function unknownOption(given: string, names: readonly string[]): UsageError {

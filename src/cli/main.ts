@@ -30,9 +30,12 @@ const parser = yargs(hideBin(process.argv))
     process.exit(EXIT.usage)
   })
 
-// a reader that has seen enough (`| head`) is no error
+// a reader that has seen enough (`| head`) is no error, and results don't depend on whether notes can be printed
+process.stderr.on('error', () => undefined)
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
+  if (error.code === 'EPIPE') return
+  process.stderr.write(`retrograd: can't write to stdout: ${error.message}\n`)
+  process.exitCode = EXIT.failed
 })
 
 try {
@@ -45,6 +48,12 @@ try {
 /** One line for what a user can act on; anything else is a bug, and its stack helps to report it. */
 function describe(error: unknown): string {
   if (error instanceof RetrogradError) return `retrograd: ${error.message}\n`
+  if (isSystemError(error)) return `retrograd: ${error.path}: ${error.message}\n`
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
   return `retrograd: internal error, please report it with this text:\n${stack}\n`
+}
+
+/** A file or folder that the operating system refuses. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException & { path: string } {
+  return error instanceof Error && 'syscall' in error && 'path' in error && typeof error.path === 'string'
 }

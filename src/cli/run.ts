@@ -71,6 +71,7 @@ const OPTIONS = {
   input: { type: 'string', describe: 'Name of the input array [x, inputs or images]' },
   target: { type: 'string', describe: 'Name of the target array [y, targets or labels]' },
   scale: {
+    type: 'string',
     choices: ['auto', '255', 'none'] as const,
     default: 'auto' as const,
     describe: 'Divide image bytes by 255: where the network takes real numbers, always, never',
@@ -204,6 +205,7 @@ function namedSplits({ train, val }: RunArguments): Map<string, string> {
 }
 
 function positive(option: string, value: number): number {
+  if (Number.isNaN(value)) throw new UsageError(`${option}: a number is needed`)
   if (value > 0 && Number.isFinite(value)) return value
   throw new UsageError(`${option} ${value}: a number above 0 is needed`)
 }

@@ -141,7 +141,8 @@ function firstOrder(summary: RunSummary): string[] {
   })
 }
 
-function tables({ manifest, out }: SummaryFacts, color: Colors): string[] {
+function tables({ manifest, ...facts }: SummaryFacts, color: Colors): string[] {
+  const out = facts.out.replace(/(?<=.)[\\/]+$/, '')
   const list = manifest.tables.map(({ name, rows }) => `${name} ${grouped(rows)} rows`).join(', ')
   return [
     `  tables in ${color.bold(out)}: ${list}`,

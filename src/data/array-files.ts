@@ -57,6 +57,10 @@ async function openNpz(path: string): Promise<ArrayFile> {
     const open = (): AsyncIterable<Uint8Array> => streamZipEntry(path, entry, DataError)
     arrays.push(await openNpy({ name, where: `${path}: ${name}`, size: entry.size, open }))
   }
+  if (arrays.length === 0)
+    throw new DataError(
+      `${path}: a zip archive without .npy arrays, so no .npz; save the data with numpy.savez`,
+    )
   return onDisk(path, arrays)
 }
 

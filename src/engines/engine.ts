@@ -37,6 +37,8 @@ export type Gradients = ReadonlyMap<string, Float64Array>
 export interface Engine {
   /** How the engine and its device are named in results, e.g. 'onnxruntime 1.30.0, cpu'. */
   readonly description: string
+  /** The type that points are rounded to: that of the network's parameters. */
+  readonly precision: 'float32' | 'float64'
   /**
    * The loss of a split at `parameters` and its gradient, which overwrites `gradients`. Per-sample losses and the
    * gradients of micro-batches are accumulated in float64 and divided once.

@@ -57,14 +57,14 @@ class OnnxRuntimeEngine implements Engine {
   private readonly shapes: ReadonlyMap<string, readonly number[]>
   /** The gradient of one micro-batch, written in place by every run. */
   private readonly outputs: ReadonlyMap<string, Tensor>
-  private readonly float: DType
+  readonly precision: 'float32' | 'float64'
 
   constructor(
     private readonly session: InferenceSession,
     private readonly gradient: GradientGraph,
   ) {
     this.shapes = new Map(gradient.graph.inputs.map(({ name, shape }) => [name, staticShape(shape) ?? []]))
-    this.float = gradient.weight.dtype ?? 'float32'
+    this.precision = gradient.weight.dtype === 'float64' ? 'float64' : 'float32'
     this.outputs = new Map(
       [...gradient.gradients].map(([parameter, output]) => [output, this.outputFor(parameter)]),
     )
@@ -113,7 +113,7 @@ class OnnxRuntimeEngine implements Engine {
     const feeds: Record<string, Tensor> = {}
     for (const [name, values] of parameters) {
       const shape = this.shapes.get(name)
-      if (shape !== undefined) feeds[name] = tensorOf(this.float, asType(this.float, values), shape)
+      if (shape !== undefined) feeds[name] = tensorOf(this.precision, asType(this.precision, values), shape)
     }
     return feeds
   }
@@ -128,7 +128,9 @@ class OnnxRuntimeEngine implements Engine {
     for (const input of inputs) feed(input, split.inputs.get(input.name))
     if (target !== undefined) feed(target.input, split.target)
     if (this.shapes.has(weight.name))
-      feeds[weight.name] = tensorOf(this.float, weights(batch, this.float === 'float64'), [batch.size])
+      feeds[weight.name] = tensorOf(this.precision, weights(batch, this.precision === 'float64'), [
+        batch.size,
+      ])
     return feeds
   }
 
@@ -147,8 +149,8 @@ class OnnxRuntimeEngine implements Engine {
   private outputFor(parameter: string): Tensor {
     const shape = this.shapes.get(parameter)!
     const size = shape.reduce((product, length) => product * length, 1)
-    const data = this.float === 'float64' ? new Float64Array(size) : new Float32Array(size)
-    return tensorOf(this.float, data, shape)
+    const data = this.precision === 'float64' ? new Float64Array(size) : new Float32Array(size)
+    return tensorOf(this.precision, data, shape)
   }
 }
 

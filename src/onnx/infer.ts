@@ -73,7 +73,10 @@ export class Inference {
       if (name !== '') this.infos.set(name, outputs[index] ?? UNKNOWN)
     })
     const value = standard ? VALUE_RULES[node.op]?.(view) : undefined
-    if (value !== undefined && value.length <= LARGEST_SHAPE_VALUE) this.values.set(node.outputs[0]!, value)
+    const rank = this.info(node.outputs[0] ?? '').shape?.length
+    // a list says nothing of the layout of more than one dimension
+    if (value !== undefined && value.length <= LARGEST_SHAPE_VALUE && rank !== undefined && rank <= 1)
+      this.values.set(node.outputs[0]!, value)
   }
 
   fresh(): Dim {

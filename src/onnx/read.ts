@@ -21,6 +21,9 @@ const LARGEST_MODEL = 2 ** 31
 /** The oldest ai.onnx operator set that is read. */
 export const OLDEST_OPSET = 11
 
+/** The newest one that ONNX Runtime 1.30 runs. */
+export const NEWEST_OPSET = 26
+
 /**
  * Reads an ONNX model (IR 3 and newer, ai.onnx opset 11 and newer). Initializers stay on disk where they are
  * external. Throws UsageError when there is no such file, ModelError when it is no valid model,
@@ -159,6 +162,10 @@ function checkOpset(graph: Graph, path: string): void {
   if (opset < OLDEST_OPSET)
     throw new UnsupportedModelError(
       `${path}: opset ${opset} is older than ${OLDEST_OPSET}, the oldest that retrograd reads; export with opset_version=17 or newer`,
+    )
+  if (opset > NEWEST_OPSET)
+    throw new UnsupportedModelError(
+      `${path}: opset ${opset} is newer than ${NEWEST_OPSET}, the newest that ONNX Runtime runs here; export with an older opset_version`,
     )
 }
 

@@ -3,7 +3,8 @@ import type { GradientGraph } from '../autodiff/differentiate.js'
 import { openData } from '../data/open-data.js'
 import type { DataNeeds, DataSet, InputSpec } from '../data/needs.js'
 import { defaultBatchSize } from '../engines/micro-batches.js'
-import { DataError, UsageError } from '../errors.js'
+import { BindingError, DataError, UsageError } from '../errors.js'
+import { findCopies } from '../onnx/copies.js'
 import type { Graph, NamedValue } from '../onnx/graph.js'
 import { readModel } from '../onnx/read.js'
 import { elementsPerSample } from '../onnx/size.js'
@@ -61,7 +62,20 @@ function bindTensors(options: RunOptions, model: Graph, trajectory: Trajectory):
     dtype === undefined ? [] : [{ name, shape, dtype }],
   )
   const [first] = trajectory.checkpoints
-  return bind(network, first!.tensors, { model: options.model, checkpoint: first!.path })
+  const binding = bind(network, first!.tensors, { model: options.model, checkpoint: first!.path })
+  refuseCopies(options, model, binding)
+  return binding
+}
+
+/** A weight that the network also holds as a constant would move in one of its uses only: the numbers would be wrong. */
+function refuseCopies({ model: path }: RunOptions, model: Graph, { pairs, constants }: Binding): void {
+  const weights = pairs.map(({ parameter }) => parameter)
+  const [copy] = findCopies(model, weights, constants)
+  if (copy === undefined) return
+  throw new BindingError(
+    `${path}: '${copy.constant}' is a constant with the numbers of '${copy.weight}': the exporter folded one use of that ` +
+      `weight, or the weight is tied and saved once; its gradient would lack that use. Export with ${EXPORT_LINE}`,
+  )
 }
 
 function bindingNotes({ how, pairs, constants, ignored }: Binding): string[] {

@@ -49,7 +49,7 @@ export function sum(values: Float64Array): number {
   return total
 }
 
-/** The point theta + a (theta' - theta) of a segment, formed in float64 and rounded to the engine's float32. */
-export function interpolate(out: Float32Array, from: FloatArray, to: FloatArray, a: number): void {
+/** The point theta + a (theta' - theta) of a segment, formed in float64 and rounded to the engine's precision. */
+export function interpolate(out: FloatArray, from: FloatArray, to: FloatArray, a: number): void {
   for (let i = 0; i < out.length; i += 1) out[i] = from[i]! + a * (to[i]! - from[i]!)
 }

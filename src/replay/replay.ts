@@ -108,7 +108,7 @@ class Replay {
       engine,
       cut: { size: options.batchSize },
       tensors,
-      point: new Point(tensors),
+      point: new Point(tensors, engine.precision),
       scratch: gradientSet(tensors),
       tolerance: options.tolerance,
       maxSplits: options.maxSplits,

@@ -1,5 +1,7 @@
+import { resolve } from 'node:path'
 import type { DataSet } from '../data/needs.js'
 import { createOnnxRuntimeEngine } from '../engines/onnxruntime.js'
+import { UsageError } from '../errors.js'
 import type { Manifest } from '../tables/manifest.js'
 import { assertFree, ResultsWriter } from '../tables/writer.js'
 import { manifestFacts, runFacts } from './manifest.js'
@@ -25,6 +27,8 @@ export interface RunResult {
  */
 export async function runReplay(options: RunOptions, events: RunEvents): Promise<RunResult | undefined> {
   const started = new Date()
+  if (resolve(options.out) === resolve(options.checkpoints))
+    throw new UsageError(`--out ${options.out}: that is the folder of the checkpoints; name another`)
   assertFree(options.out, options.overwrite)
   const prepared = await prepare(options, events)
   try {

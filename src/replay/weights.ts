@@ -1,3 +1,4 @@
+import type { Engine } from '../engines/engine.js'
 import type { FloatArray } from '../tensor.js'
 import type { Checkpoint } from '../trajectory/checkpoint.js'
 import { checkFinite } from '../trajectory/finite.js'
@@ -18,12 +19,13 @@ export async function readWeights(checkpoint: Checkpoint, tensors: readonly LcaT
   return weights
 }
 
-/** A reusable point of parameter space in the engine's float32. */
+/** A reusable point of parameter space, in the engine's precision. */
 export class Point {
-  readonly weights: ReadonlyMap<string, Float32Array>
+  readonly weights: ReadonlyMap<string, FloatArray>
 
-  constructor(tensors: readonly LcaTensor[]) {
-    this.weights = new Map(tensors.map(({ name, size }) => [name, new Float32Array(size)]))
+  constructor(tensors: readonly LcaTensor[], precision: Engine['precision']) {
+    const Numbers = precision === 'float64' ? Float64Array : Float32Array
+    this.weights = new Map(tensors.map(({ name, size }) => [name, new Numbers(size)]))
   }
 
   /** Moves to from + a (to - from). */

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { UsageError } from '../errors.js'
 import { diskError } from './disk-error.js'
 import { acquireLock } from './lock.js'
@@ -70,7 +70,7 @@ export class Staging {
     }
     await this.release()
     if (this.made === undefined) return
-    for (let folder = this.dir; ; folder = dirname(folder)) {
+    for (let folder = resolve(this.dir); ; folder = dirname(folder)) {
       const removed = await rmdir(folder).then(
         () => true,
         () => false,
@@ -125,8 +125,13 @@ export function occupantsOf(dir: string): string[] {
 }
 
 async function makeFolder(dir: string): Promise<string | undefined> {
+  const missing: string[] = []
+  for (let folder = resolve(dir); !existsSync(folder); folder = dirname(folder)) missing.unshift(folder)
   try {
-    return await mkdir(dir, { recursive: true })
+    // one by one: a recursive mkdir never returns on file systems that refuse new folders by ENOENT (/proc)
+    for (const folder of missing) await mkdir(folder)
+    if (!(await stat(dir)).isDirectory()) throw Object.assign(new Error(), { code: 'EEXIST' })
+    return missing[0]
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'EEXIST' || code === 'ENOTDIR') {

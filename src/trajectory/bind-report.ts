@@ -55,6 +55,8 @@ function reason(mismatch: Mismatch): string {
   if (reasons.length > 0) return reasons.join(', and ')
   if (mismatch.shapes.length > 0 && mismatch.leftOver.length === 0)
     return 'shapes differ: another size of the network?'
+  if (mismatch.missing.length === 0 && mismatch.shapes.length === 0)
+    return 'the network lacks what its forward pass does not use, since exporters drop it: leave these tensors out of the checkpoints'
   return 'the two name their tensors differently, or are different networks'
 }
 

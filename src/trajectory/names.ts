@@ -8,7 +8,7 @@ export const CHECKPOINT_EXTENSION = /\.(?:safetensors|pt|pth|ckpt|pth\.tar)$/i
 const ALIAS =
   /^(?:(?:model|checkpoint|ckpt|weights)[-_.])?(?:last|best|latest)(?:[-_.](?:model|checkpoint|ckpt|weights))?(?:-v\d+)?$/i
 const FAIRSEQ_BEST = /^checkpoint\.best_/i
-const COMPANION = /^(?:optimizer|scheduler|scaler|training_args|rng_state(?:_\d+)?)$/i
+const COMPANION = /^(?:(?:optimizer|optim|scheduler|scaler|rng_state)(?:[-_]?\d+)?|training_args)$/i
 const SHARD = /-\d{5}-of-\d{5}$/
 
 /** A file's name without its folder and checkpoint extensions. */

@@ -15,6 +15,11 @@ import { inStepRange, type StepRange } from './step-range.js'
 /** Files whose headers are read at a time: enough to keep a disk busy, few enough for any limit on open files. */
 const CONCURRENT_FILES = 16
 
+const NOT_A_FILE = 'not a file'
+
+/** Folders that trainers make for each checkpoint: `checkpoint-500`, `step_1000`, `global_step12`, `epoch=3`. */
+const STEP_FOLDER = /^(?:checkpoint|ckpt|global_?step|step|iter|epoch)s?[-_=]?\d+/i
+
 /** A file that is of a format that is read. */
 interface Candidate {
   readonly path: string
@@ -112,7 +117,7 @@ async function findCandidates(folder: string, leftOut: LeftOut[]): Promise<Candi
   entries.sort((a, b) => compareNaturally(a.name, b.name))
   const found = await mapLimited(entries, CONCURRENT_FILES, async (entry) => {
     const path = join(folder, entry.name)
-    const reason = (await isFile(path)) ? reasonToLeaveOut(entry.name) : 'not a file'
+    const reason = (await isFile(path)) ? reasonToLeaveOut(entry.name) : NOT_A_FILE
     const format = reason === undefined ? await recognise(path) : undefined
     return { path, format, reason: reason ?? 'not a checkpoint file' }
   })
@@ -171,6 +176,12 @@ async function openAll(candidates: readonly Candidate[], leftOut: LeftOut[]): Pr
 
 function requireTwo(path: string, { saves, leftOut }: Found): void {
   if (saves.length >= 2) return
+  const folder = leftOut.find(({ path, reason }) => reason === NOT_A_FILE && STEP_FOLDER.test(basename(path)))
+  if (saves.length === 0 && folder !== undefined)
+    throw new CheckpointFormatError(
+      `${path}: a folder for each checkpoint (such as ${basename(folder.path)}) is not read yet; copy the weights to one ` +
+        'flat folder, step-000000.safetensors and so on (docs/recording.md has the lines)',
+    )
   const found = saves.map((save) => `: ${save.path}`).join('')
   const rest = leftOut[0] === undefined ? '' : `; left out ${leftOut.length}, such as ${example(leftOut[0])}`
   const what =

@@ -26,13 +26,14 @@ interface Source {
 /**
  * Orders the saves of a folder by the best source that all of them share: a counter inside the files, else a number
  * in their names, else their names in natural order.
- * @throws CheckpointError when two saves record the same step
+ * @throws CheckpointError when two saves record the same step, or a few tell none while the others do
  */
 export function orderSaves(saves: readonly Save[]): Order {
   const sources = [...counterSources(saves), ...nameSources(saves)]
   const chosen = chooseSource(sources)
   const passedOver = chosen === undefined ? sources : sources.slice(0, sources.indexOf(chosen))
   const notes = passedOver.flatMap((source) => noteOf(source, saves))
+  if (chosen === undefined) rejectPartialSteps(sources, saves)
   if (chosen === undefined)
     return { ...byName(saves), notes: [...notes, 'steps: not recorded; ordered by file name'] }
   const placed = saves.map((save, i) => ({ save, step: chosen.numbers[i]! })).sort((a, b) => a.step - b.step)
@@ -87,6 +88,18 @@ function byName(saves: readonly Save[]): Omit<Order, 'notes'> {
 
 function hasRepeats({ numbers }: Source): boolean {
   return new Set(numbers).size < numbers.length
+}
+
+/** Where most names tell a step, one that doesn't would be put anywhere by its name. */
+function rejectPartialSteps(sources: readonly Source[], saves: readonly Save[]): void {
+  for (const { numbers, text } of sources) {
+    const lacking = saves.filter((_, i) => numbers[i] === undefined)
+    if (lacking.length * 2 >= saves.length) continue
+    throw new CheckpointError(
+      `${lacking[0]!.path} tells no step, while ${saves.length - lacking.length} other checkpoints do (${text}); ` +
+        'rename it, or move it out of the folder',
+    )
+  }
 }
 
 function rejectRepeats(placed: readonly Placed[], source: Source): void {

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { differentiate, DENOMINATORS, NUMERATORS } from '../../src/autodiff/differentiate.js'
 import type { GradientGraph } from '../../src/autodiff/differentiate.js'
 import { parseLoss } from '../../src/autodiff/losses.js'
-import { UnsupportedModelError, UsageError } from '../../src/errors.js'
+import { UnsupportedModelError, UsageError, UnsupportedOperatorError } from '../../src/errors.js'
 import type { Dim, Graph, Node } from '../../src/onnx/graph.js'
 import { graphOf, input, node, tensor } from '../support/graphs.js'
 import { runOnce } from '../support/ort.js'
@@ -215,12 +215,22 @@ describe('output:NAME', () => {
 
 describe('a loss of a value whose shape is not known', () => {
   it('is refused by the node that lost it', () => {
-    const custom = { ...node('Wobble', ['z'], 'k'), domain: 'com.example' }
-    const graph = network([custom, node('Exp', ['k'], 'y')], ['y'])
+    const custom = { ...node('Wobble', ['x'], 'k'), domain: 'com.example' }
+    const graph = network([custom, node('Mul', ['z', 'k'], 'y')], ['y'])
     for (const loss of ['cross-entropy', 'mse', 'output:y'])
       expect(() => gradientOf(graph, loss), loss).to.throw(
         UnsupportedModelError,
         "the shape of 'y', which the loss judges, is not known: the output of node com.example.Wobble (computes 'k') can't be inferred",
+      )
+  })
+
+  it('is refused by the operator without a rule, where one stands on the way', () => {
+    const custom = { ...node('Wobble', ['z'], 'k'), domain: 'com.example' }
+    const graph = network([custom, node('Exp', ['k'], 'y')], ['y'])
+    for (const loss of ['cross-entropy', 'mse', 'output:y'])
+      expect(() => gradientOf(graph, loss), loss).to.throw(
+        UnsupportedOperatorError,
+        /node com\.example\.Wobble \(computes 'k'\).*no derivative rule/,
       )
   })
 })

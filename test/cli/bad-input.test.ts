@@ -76,6 +76,32 @@ const CASES: readonly BadInput[] = [
     message: /two checkpoints.*step-000000\.safetensors/,
   },
   {
+    what: 'a checkpoint that tells no step among others that do',
+    change: () => {
+      const folder = checkpoints(3)
+      copyFileSync(join(folder, save(0)), join(folder, 'initial.safetensors'))
+      return { checkpoints: folder, steps: undefined }
+    },
+    status: 1,
+    message: /initial\.safetensors tells no step, while 3 other checkpoints do/,
+  },
+  {
+    what: 'a folder for each checkpoint',
+    change: () => {
+      const folder = newFolder()
+      for (const step of [100, 200]) {
+        mkdirSync(join(folder, `checkpoint-${step}`))
+        copyFileSync(
+          join(RUN, 'checkpoints', save(0)),
+          join(folder, `checkpoint-${step}`, 'model.safetensors'),
+        )
+      }
+      return { checkpoints: folder, steps: undefined }
+    },
+    status: 3,
+    message: /checkpoint-100.*not read yet.*docs\/recording\.md/,
+  },
+  {
     what: 'a path that is not there',
     change: () => ({ checkpoints: join(newFolder(), 'nowhere') }),
     status: 2,
@@ -191,6 +217,77 @@ const CASES: readonly BadInput[] = [
     message: /head\.weight[\s\S]*fc2\.weight/,
   },
   {
+    what: 'a weight of which the exporter folded one use into a constant',
+    change: async () => ({
+      model: await model((graph) => {
+        const { dtype, code, read } = graph.initializers.get('fc2.weight')!
+        const copy = { shape: [32, 10], dtype, code, read }
+        const reader = {
+          name: '',
+          domain: '',
+          op: 'Identity',
+          inputs: ['val_9'],
+          outputs: ['again'],
+          attributes: new Map(),
+        }
+        return {
+          ...graph,
+          initializers: new Map([...graph.initializers, ['val_9', copy]]),
+          nodes: [...graph.nodes, reader],
+        }
+      }),
+    }),
+    status: 3,
+    message: /'val_9' is a constant with the numbers of 'fc2\.weight'.*optimize=False/,
+  },
+  {
+    what: 'an operator without a rule whose shape is unknown too, at the end',
+    change: async () => ({
+      model: await model((graph) => ({
+        ...graph,
+        nodes: [
+          ...graph.nodes.map((node) =>
+            node.outputs[0] === 'logits' ? { ...node, outputs: ['before'] } : node,
+          ),
+          {
+            name: 'act',
+            domain: '',
+            op: 'Mish',
+            inputs: ['before'],
+            outputs: ['logits'],
+            attributes: new Map(),
+          },
+        ],
+      })),
+    }),
+    status: 3,
+    message: /Mish 'act'.*no derivative rule.*opset \d+/,
+  },
+  {
+    what: 'an opset that is newer than what runs',
+    change: async () => ({ model: await model((graph) => ({ ...graph, opsets: new Map([['', 99]]) })) }),
+    status: 3,
+    message: /opset 99 is newer than \d+/,
+  },
+  {
+    what: 'data that are no arrays',
+    change: () => ({ train: 'fixtures/trajectory/dtypes.pt' }),
+    status: 1,
+    message: /dtypes\.pt.*without \.npy arrays/,
+  },
+  {
+    what: 'an option without its value',
+    change: () => ({ val: '' }),
+    status: 2,
+    message: /--val is given without a value/,
+  },
+  {
+    what: 'a number that is none',
+    change: () => ({ tolerance: 'small' }),
+    status: 2,
+    message: /--tolerance: a number is needed/,
+  },
+  {
     what: 'a loss that is none',
     change: () => ({ loss: 'hinge' }),
     status: 2,
@@ -241,6 +338,14 @@ describe('bad input', () => {
       expect(result.stdout).to.equal('')
       expect(existsSync(out)).to.equal(false)
     })
+
+  it('the checkpoints as output folder: exit 2', async () => {
+    const folder = checkpoints(3)
+    const result = await retrograd(runArguments({ checkpoints: folder, out: `${folder}/` }))
+    expect(result.status).to.equal(2)
+    expect(result.stderr).to.match(/folder of the checkpoints/)
+    expect(readdirSync(folder)).to.have.length(3)
+  })
 
   it('an output folder that holds another run: exit 2, the old results stay', async () => {
     const out = join(newFolder(), 'out')

@@ -109,6 +109,18 @@ describe('retrograd run', () => {
     closeTo(cut.steps.columns.loss_to, whole.steps.columns.loss_to, 1e-7)
   })
 
+  it('divides by 255 where it is told to, and not where it is told not to', async () => {
+    const auto = await tablesOf({ steps: '0:1' })
+    const always = await tablesOf({ steps: '0:1', scale: '255' })
+    const never = await retrograd([
+      ...runArguments({ out: join(newFolder(), 'o'), steps: '0:1', scale: 'none', tolerance: '1000' }),
+      '--json',
+    ])
+    expect(always.steps.columns.loss_to).to.deep.equal(auto.steps.columns.loss_to)
+    const [split] = (JSON.parse(never.stdout) as RunSummary).splits
+    expect(split!.lossTo).to.be.above(auto.steps.columns.loss_to[0]! + 0.5)
+  })
+
   it('gives the same bits when it is run again', async () => {
     const [first, second] = [await tablesOf({}), await tablesOf({})]
     expect(first.tensors.columns).to.deep.equal(second.tensors.columns)

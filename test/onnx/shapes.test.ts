@@ -35,6 +35,33 @@ describe('windows of ceil_mode that would start in the padding', () => {
     })
 })
 
+describe('padding', () => {
+  const values = Array.from({ length: 24 }, (_, i) => i)
+  const padded = (initializers: Record<string, readonly number[]>, inputs: string[]) =>
+    graphOf({
+      inputs: [input('x', ['N', 1, 4, 6])],
+      initializers: Object.fromEntries(
+        Object.entries(initializers).map(([name, list]) => [name, tensor('int64', [list.length], list)]),
+      ),
+      nodes: [node('Pad', ['x', ...inputs], 'y')],
+      outputs: ['y'],
+    })
+
+  it('adds to the axes that it names', async () => {
+    const graph = padded({ pads: [1, 0, 2, 3], axes: [-2, 3] }, ['pads', '', 'axes'])
+    expect(new Inference(graph, 18).info('y').shape).to.deep.equal(['N', 1, 7, 9])
+    await checkShapes(graph, { x: { dtype: 'float32', shape: [1, 1, 4, 6], values } })
+  })
+
+  it('adds to all axes, and leaves a size open that it adds to a symbol', async () => {
+    const graph = padded({ pads: [0, 0, 1, 0, 2, 0, 0, 1] }, ['pads'])
+    const shape = new Inference(graph, 18).info('y').shape!
+    expect(shape.slice(1)).to.deep.equal([1, 5, 7])
+    expect(shape[0]).to.be.a('string').and.not.equal('N')
+    await checkShapes(graph, { x: { dtype: 'float32', shape: [1, 1, 4, 6], values } })
+  })
+})
+
 /** Sizes of x [batch, 7, 5] taken apart and put together as exporters do. */
 const arithmetic = graphOf({
   inputs: [input('x', ['batch', 7, 5])],
@@ -54,6 +81,10 @@ const arithmetic = graphOf({
     node('Gather', ['shape', 'last'], 'columns'),
     node('Slice', ['shape', 'one', 'end'], 'sliced'),
     node('Slice', ['shape', 'last', 'zero', 'zero', 'last'], 'backward'),
+    node('Mod', ['tail', 'two'], 'odd'),
+    node('Mod', ['last', 'end'], 'wrapped'),
+    node('Mod', ['last', 'end'], 'remainder', { fmod: 1 }),
+    node('Unsqueeze', ['shape', 'one'], 'column'),
     node('Div', ['tail', 'two'], 'halves'),
     node('Div', ['size', 'five'], 'fifth'),
     node('Mul', ['tail', 'batch'], 'scaled'),
@@ -88,6 +119,10 @@ describe('the arithmetic of shapes', () => {
     columns: [5],
     sliced: [7, 5],
     backward: undefined,
+    odd: [1, 1],
+    wrapped: [2],
+    remainder: [-1],
+    column: undefined,
     halves: [3, 2],
     fifth: ['7*batch'],
     scaled: ['7*batch', '5*batch'],

@@ -20,6 +20,7 @@ export class FormulaEngine implements Engine {
   constructor(
     private readonly formula: Formula,
     private readonly afterEvaluation: (count: number) => void = () => undefined,
+    readonly precision: Engine['precision'] = 'float32',
   ) {}
 
   evaluate(

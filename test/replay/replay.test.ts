@@ -122,6 +122,20 @@ describe('replay', () => {
     expect(new Set(inner).size).to.equal(inner.length)
   })
 
+  it("rounds points to the engine's precision, and no further", async () => {
+    for (const [precision, round] of [
+      ['float32', Math.fround],
+      ['float64', (x: number) => x],
+    ] as const) {
+      const tensors = [tensor('x', [1])]
+      const engine = new FormulaEngine(SIXTH, () => undefined, precision)
+      const splits = new Map([['train', DATA]])
+      const input = { trajectory: trajectoryOf(tensors, [[0.1], [0.2]]), tensors, engine, splits }
+      await replay({ ...input, lossOf: 'micro-batch' }, OPTIONS, new MemorySink())
+      expect(engine.points).to.deep.equal([[round(0.1)], [round(0.2)], [round(0.1 + 0.5 * (0.2 - 0.1))]])
+    }
+  })
+
   it('stops at --max-splits and says that the interval did not converge', async () => {
     const { sink, outcome } = await run(SIXTH, [[0], [2]], { tolerance: 1e-9, maxSplits: 4 }, [
       tensor('x', [1]),
@@ -161,6 +175,7 @@ describe('replay', () => {
     ]
     const both = {
       description: 'two formulas',
+      precision: 'float32' as const,
       evaluate: (...args: Parameters<FormulaEngine['evaluate']>) =>
         (args[1].samples === 1 ? easy : engine).evaluate(...args),
       close: () => Promise.resolve(),

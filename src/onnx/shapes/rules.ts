@@ -131,6 +131,23 @@ const transpose: ShapeRule = (view) => {
   return [{ dtype, shape: shape && order?.map((axis) => shape[axis]!) }]
 }
 
+/** Pad 18: pads for all axes, or for those that the fourth input names; begins first, then ends. */
+const pad: ShapeRule = (view) => {
+  const { dtype, shape } = view.info(0)
+  if (shape === undefined) return [{ dtype, shape: undefined }]
+  const pads = view.constants(1)
+  const axes = (view.node.inputs[3] ?? '') === '' ? shape.map((_, axis) => axis) : view.constants(3)
+  if (pads === undefined || axes === undefined) return [{ dtype, shape: shape.map(() => view.fresh()) }]
+  const result = [...shape]
+  axes.forEach((axis, i) => {
+    const at = normalizeAxis(axis, shape.length)
+    const added = pads[i]! + pads[axes.length + i]!
+    const size = result[at]!
+    result[at] = added === 0 ? size : typeof size === 'number' ? size + added : view.fresh()
+  })
+  return [{ dtype, shape: result }]
+}
+
 const concat: ShapeRule = (view) => {
   const { dtype } = view.info(0)
   const shapes = view.node.inputs.map((_, i) => view.shape(i))
@@ -275,6 +292,7 @@ export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
   Flatten: flatten,
   Transpose: transpose,
   Concat: concat,
+  Pad: pad,
   Slice: slice,
   Split: split,
   Squeeze: squeeze,

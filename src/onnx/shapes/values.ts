@@ -43,6 +43,11 @@ export const VALUE_RULES: Readonly<Record<string, ValueRule>> = {
   Add: (view) => combine(view, (a, b) => (a === 0 ? b : b === 0 ? a : numeric(a, b, (x, y) => x + y))),
   Sub: (view) => combine(view, (a, b) => (b === 0 ? a : numeric(a, b, (x, y) => x - y))),
   Mul: (view) => combine(view, (a, b) => product([a, b])),
+  // the sign of the divisor, or with fmod that of the dividend (Mod 13)
+  Mod: (view) => {
+    const fmod = intAttribute(view.node, 'fmod', 0) === 1
+    return combine(view, (a, b) => numeric(a, b, (x, y) => (fmod ? x % y : x - y * Math.floor(x / y))))
+  },
   Div: (view) => combine(view, (a, b) => quotient(a, b) ?? numeric(a, b, (x, y) => Math.trunc(x / y))),
 }
 
