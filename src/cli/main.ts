@@ -48,12 +48,12 @@ try {
 /** One line for what a user can act on; anything else is a bug, and its stack helps to report it. */
 function describe(error: unknown): string {
   if (error instanceof RetrogradError) return `retrograd: ${error.message}\n`
-  if (isSystemError(error)) return `retrograd: ${error.path}: ${error.message}\n`
+  if (isSystemError(error)) return `retrograd: ${error.message}\n`
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
   return `retrograd: internal error, please report it with this text:\n${stack}\n`
 }
 
 /** A file or folder that the operating system refuses. */
-function isSystemError(error: unknown): error is NodeJS.ErrnoException & { path: string } {
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'syscall' in error && 'path' in error && typeof error.path === 'string'
 }

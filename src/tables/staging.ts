@@ -137,6 +137,7 @@ async function makeFolder(dir: string): Promise<string | undefined> {
     if (code === 'EEXIST' || code === 'ENOTDIR') {
       throw new UsageError(`${dir} is a file, or lies below one; --out names a folder`, { cause: error })
     }
+    if (code === 'ENOENT') throw new UsageError(`${dir}: no folder can be made there`, { cause: error })
     throw diskError(dir, error)
   }
 }
