@@ -6,7 +6,8 @@ import { DataError, UsageError } from '../../src/errors.js'
 import { openData } from '../../src/data/open-data.js'
 import type { DataNeeds, DataOptions, DataSet, Dim } from '../../src/data/needs.js'
 import type { DType } from '../../src/tensor.js'
-import { rejection, useTempFolder } from '../io/temp-folder.js'
+import { useTempFolder } from '../io/temp-folder.js'
+import { rejection } from '../support/rejection.js'
 
 const FOLDER = 'fixtures/data'
 

@@ -6,7 +6,8 @@ import { mapLimited } from '../../src/io/concurrency.js'
 import { fingerprintFile, sha256File } from '../../src/io/hash.js'
 import { Hdf5File } from '../../src/io/hdf5.js'
 import { streamRange, withFile } from '../../src/io/ranged-file.js'
-import { rejection, useTempFolder } from './temp-folder.js'
+import { useTempFolder } from './temp-folder.js'
+import { rejection } from '../support/rejection.js'
 
 describe('reading ranges of files', () => {
   const file = useTempFolder()

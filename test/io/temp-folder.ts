@@ -17,14 +17,3 @@ export function useTempFolder(): (name: string, content?: Uint8Array | string) =
     return path
   }
 }
-
-/** The error that a promise is rejected with; fails when it is not. */
-export async function rejection(promise: Promise<unknown>): Promise<Error> {
-  try {
-    await promise
-  } catch (error) {
-    if (error instanceof Error) return error
-    throw error
-  }
-  throw new Error('expected a rejection, but the promise was fulfilled')
-}

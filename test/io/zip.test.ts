@@ -3,7 +3,8 @@ import { expect } from 'chai'
 import { DataError } from '../../src/errors.js'
 import { withFile } from '../../src/io/ranged-file.js'
 import { listZip, readZipEntry, zipDataRange, type ZipEntry } from '../../src/io/zip.js'
-import { rejection, useTempFolder } from './temp-folder.js'
+import { useTempFolder } from './temp-folder.js'
+import { rejection } from '../support/rejection.js'
 import { writeZip, type EntryToWrite } from './write-zip.js'
 
 const text = Buffer.from('loss change allocation '.repeat(40))

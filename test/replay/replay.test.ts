@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { CheckpointError } from '../../src/errors.js'
 import { replay } from '../../src/replay/replay.js'
 import type { ReplayOptions } from '../../src/replay/replay.js'
+import { rejection } from '../support/rejection.js'
 import { FormulaEngine, MemorySink, tensor, trajectoryOf } from './closed-form.js'
 import type { Formula } from './closed-form.js'
 
@@ -319,7 +320,7 @@ describe('replay', () => {
 
   it('names the interval and the split where the loss overflows', async () => {
     const overflowing: Formula = { value: ([x]) => (x! > 1 ? Infinity : x!), gradient: () => [1] }
-    await rejection(
+    await rejected(
       run(overflowing, [[0], [1], [2]], {}, [tensor('x', [1])]),
       /between step 10 and step 20: the loss on train is Infinity/,
     )
@@ -327,22 +328,19 @@ describe('replay', () => {
 
   it('names the tensor whose gradient is not finite', async () => {
     const infinite: Formula = { value: ([x]) => x!, gradient: ([x]) => [x === 0 ? Infinity : 1] }
-    await rejection(
+    await rejected(
       run(infinite, [[0], [1]], {}, [tensor('x', [1])]),
       /gradient of the loss on train with respect to x is not finite/,
     )
   })
 
   it('names the checkpoint and the tensor that hold NaN', async () => {
-    await rejection(run(QUADRATIC, [...walk(2), [1, 2, NaN, 4, 5, 6]]), /a\.weight.*NaN/)
+    await rejected(run(QUADRATIC, [...walk(2), [1, 2, NaN, 4, 5, 6]]), /a\.weight.*NaN/)
   })
 
-  async function rejection(promise: Promise<unknown>, message: RegExp): Promise<void> {
-    const error: unknown = await promise.then(
-      () => undefined,
-      (reason: unknown) => reason,
-    )
+  async function rejected(promise: Promise<unknown>, message: RegExp): Promise<void> {
+    const error = await rejection(promise)
     expect(error).to.be.instanceOf(CheckpointError)
-    expect((error as Error).message).to.match(message)
+    expect(error.message).to.match(message)
   }
 })

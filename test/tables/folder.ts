@@ -18,13 +18,3 @@ export function useFolder(): () => string {
 export function entries(dir: string): string[] {
   return readdirSync(dir, { recursive: true, encoding: 'utf8' }).sort()
 }
-
-/** What a promise was rejected with; fails when it was fulfilled. */
-export async function rejection(promise: Promise<unknown>): Promise<Error> {
-  const outcome = await promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-  if (outcome instanceof Error) return outcome
-  throw new Error('expected a rejection')
-}

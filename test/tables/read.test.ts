@@ -6,7 +6,8 @@ import { ResultsError } from '../../src/errors.js'
 import { openResults } from '../../src/tables/read.js'
 import type { Granularity } from '../../src/tables/schema.js'
 import { ResultsWriter } from '../../src/tables/writer.js'
-import { rejection, useFolder } from './folder.js'
+import { useFolder } from './folder.js'
+import { rejection } from '../support/rejection.js'
 import { madeUpFacts, madeUpLca, writeMadeUpRun } from './made-up.js'
 
 const INTERVALS = 40

@@ -8,7 +8,8 @@ import { expect } from 'chai'
 import { ResultsError, UsageError } from '../../src/errors.js'
 import { FileSink } from '../../src/tables/file-sink.js'
 import { ResultsWriter } from '../../src/tables/writer.js'
-import { entries, rejection, useFolder } from './folder.js'
+import { entries, useFolder } from './folder.js'
+import { rejection } from '../support/rejection.js'
 import { madeUpFacts, writeMadeUpRun } from './made-up.js'
 
 const create = (dir: string, overwrite = false): Promise<ResultsWriter> =>

@@ -5,7 +5,8 @@ import { CheckpointError, CheckpointFormatError, RetrogradError } from '../../sr
 import { openTrajectory } from '../../src/trajectory/open-trajectory.js'
 import { pytorch } from '../../src/trajectory/formats/pytorch.js'
 import { safetensors } from '../../src/trajectory/formats/safetensors.js'
-import { rejection, useTempFolder } from '../io/temp-folder.js'
+import { useTempFolder } from '../io/temp-folder.js'
+import { rejection } from '../support/rejection.js'
 import { writeZip } from '../io/write-zip.js'
 import { op, pickle, safetensorsFile, tensorOp, torchFile, vectors } from './write-checkpoints.js'
 

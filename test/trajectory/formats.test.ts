@@ -7,7 +7,7 @@ import { pytorch } from '../../src/trajectory/formats/pytorch.js'
 import { safetensors } from '../../src/trajectory/formats/safetensors.js'
 import type { CheckpointFormat, OpenedFile, Save } from '../../src/trajectory/formats/format.js'
 import { isFloat } from '../../src/tensor.js'
-import { rejection } from '../io/temp-folder.js'
+import { rejection } from '../support/rejection.js'
 
 const FOLDER = 'fixtures/trajectory'
 

@@ -6,7 +6,8 @@ import { CheckpointError, CheckpointFormatError, UsageError } from '../../src/er
 import { openTrajectory } from '../../src/trajectory/open-trajectory.js'
 import { parseStepRange } from '../../src/trajectory/step-range.js'
 import type { Trajectory } from '../../src/trajectory/checkpoint.js'
-import { rejection, useTempFolder } from '../io/temp-folder.js'
+import { useTempFolder } from '../io/temp-folder.js'
+import { rejection } from '../support/rejection.js'
 import { op, pickle, tensorOp, torchFile, vectors } from './write-checkpoints.js'
 
 /** A torch file of one weight, `[value, value]`, and a counter. */
