@@ -9,7 +9,7 @@ const MAY_IMPORT = {
   data: ['io'],
   tables: ['io'],
   engines: ['autodiff', 'onnx'],
-  replay: ['engines', 'trajectory', 'data', 'autodiff', 'onnx', 'tables'],
+  replay: ['engines', 'trajectory', 'data', 'autodiff', 'onnx', 'tables', 'io'],
   analysis: ['tables'],
   cli: ['replay', 'engines', 'trajectory', 'data', 'autodiff', 'onnx', 'tables', 'analysis', 'io'],
 }

@@ -79,3 +79,8 @@ export class ResultsError extends RetrogradError {
   readonly code = 'RESULTS'
   readonly exitStatus = EXIT.failed
 }
+
+/** The reason of a caught error, in the words of the library or system that threw it. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

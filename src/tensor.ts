@@ -71,3 +71,8 @@ export function elementCount(shape: readonly number[]): number {
 export function formatShape(shape: readonly (number | string)[]): string {
   return shape.length === 0 ? 'scalar' : shape.join(' x ')
 }
+
+/** Adds values to a running sum, element by element, in float64. */
+export function addTo(sum: Float64Array, values: FloatArray): void {
+  for (let i = 0; i < sum.length; i += 1) sum[i]! += values[i]!
+}

@@ -3,7 +3,7 @@ import { intAttribute } from '../onnx/attributes.js'
 import type { GraphBuilder } from '../onnx/builder.js'
 import type { Dim, Graph, NamedValue, Shape } from '../onnx/graph.js'
 import { normalizeAxis, quotient } from '../onnx/shapes/dims.js'
-import { formatShape } from '../tensor.js'
+import { elementCount, formatShape } from '../tensor.js'
 import { reasonForUnknownShape } from './unknown-shape.js'
 
 /** What the loss is: of the network's output against a target, or a value that the graph already computes. */
@@ -243,11 +243,7 @@ function summedPerSample(builder: GraphBuilder, value: string, rank: number): st
 function elementsPerSample(builder: GraphBuilder, value: string, shape: readonly Dim[]): string {
   const dtype = builder.dtype(value)
   const rest = shape.slice(1)
-  if (rest.every((dim) => typeof dim === 'number'))
-    return builder.scalar(
-      rest.reduce((product, dim) => product * dim, 1),
-      dtype,
-    )
+  if (rest.every((dim) => typeof dim === 'number')) return builder.scalar(elementCount(rest), dtype)
   const sizes = builder.sizes(
     value,
     rest.map((_, i) => i + 1),

@@ -28,8 +28,7 @@ export function rows(array: SampleArray, { start, count, size }: MicroBatch): Ty
   const width = elementCount(array.sampleShape)
   const view = array.data.subarray(start * width, (start + count) * width)
   if (count === size) return view
-  const padded = array.data.slice(0, 0)
-  const filled = new (padded.constructor as new (length: number) => typeof padded)(size * width)
+  const filled = new (array.data.constructor as new (length: number) => TypedArray)(size * width)
   copy(filled, view, 0)
   for (let row = count; row < size; row += 1) copy(filled, array.data.subarray(0, width), row * width)
   return filled

@@ -1,10 +1,11 @@
 import { env, InferenceSession, Tensor } from 'onnxruntime-node'
-import { EngineError } from '../errors.js'
+import { EngineError, reasonOf } from '../errors.js'
 import { DENOMINATORS, NUMERATORS } from '../autodiff/differentiate.js'
 import type { GradientGraph } from '../autodiff/differentiate.js'
 import type { NamedValue } from '../onnx/graph.js'
 import { staticShape } from '../onnx/shapes/dims.js'
 import { encodeModel } from '../onnx/write.js'
+import { addTo, elementCount } from '../tensor.js'
 import type { DType, FloatArray, TypedArray } from '../tensor.js'
 import type { Cut, Engine, Evaluation, Gradients, Parameters, SampleArray, SplitData } from './engine.js'
 import { microBatches, rows, weights } from './micro-batches.js'
@@ -47,7 +48,7 @@ async function createSession(
     })
   } catch (error) {
     throw new EngineError(
-      `ONNX Runtime ${ONNXRUNTIME_VERSION} can't load the gradient graph: ${reason(error)}`,
+      `ONNX Runtime ${ONNXRUNTIME_VERSION} can't load the gradient graph: ${reasonOf(error)}`,
     )
   }
 }
@@ -104,7 +105,7 @@ class OnnxRuntimeEngine implements Engine {
       return await this.session.run(feeds, fetches)
     } catch (error) {
       throw new EngineError(
-        `ONNX Runtime ${ONNXRUNTIME_VERSION} failed to run the gradient graph: ${reason(error)}`,
+        `ONNX Runtime ${ONNXRUNTIME_VERSION} failed to run the gradient graph: ${reasonOf(error)}`,
       )
     }
   }
@@ -148,7 +149,7 @@ class OnnxRuntimeEngine implements Engine {
 
   private outputFor(parameter: string): Tensor {
     const shape = this.shapes.get(parameter)!
-    const size = shape.reduce((product, length) => product * length, 1)
+    const size = elementCount(shape)
     const data = this.precision === 'float64' ? new Float64Array(size) : new Float32Array(size)
     return tensorOf(this.precision, data, shape)
   }
@@ -163,14 +164,6 @@ function asType(dtype: DType, values: FloatArray): FloatArray {
   return values instanceof Float32Array ? values : Float32Array.from(values)
 }
 
-function addTo(sum: Float64Array, values: FloatArray): void {
-  for (let i = 0; i < sum.length; i += 1) sum[i]! += values[i]!
-}
-
 function divide(sum: Float64Array, by: number): void {
   for (let i = 0; i < sum.length; i += 1) sum[i]! /= by
-}
-
-function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

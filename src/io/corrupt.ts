@@ -5,8 +5,3 @@ import type { RetrogradError } from '../errors.js'
  * who opens a file says which error its faults are.
  */
 export type ErrorClass = new (message: string) => RetrogradError
-
-/** The reason of a caught error, in the words of the library or system that threw it. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}

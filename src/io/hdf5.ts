@@ -1,7 +1,8 @@
 import type { Dataset, File as H5File } from 'h5wasm/node'
 
 import { BYTES_PER_ELEMENT, elementCount, type DType } from '../tensor.js'
-import { reasonOf, type ErrorClass } from './corrupt.js'
+import { reasonOf } from '../errors.js'
+import type { ErrorClass } from './corrupt.js'
 import { withFile } from './ranged-file.js'
 import { MAX_DEFLATE_RATIO } from './zip.js'
 

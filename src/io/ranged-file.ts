@@ -2,7 +2,8 @@ import { constants } from 'node:buffer'
 import { createReadStream } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 
-import { reasonOf, type ErrorClass } from './corrupt.js'
+import { reasonOf } from '../errors.js'
+import type { ErrorClass } from './corrupt.js'
 
 /** One call of the system reads at most 2^31 - 1 bytes; larger ranges are read in pieces. */
 const MAX_READ = 2 ** 30

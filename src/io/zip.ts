@@ -2,7 +2,8 @@ import { createInflateRaw, crc32 } from 'node:zlib'
 import { Readable } from 'node:stream'
 import * as yauzl from 'yauzl'
 
-import { reasonOf, type ErrorClass } from './corrupt.js'
+import { reasonOf } from '../errors.js'
+import type { ErrorClass } from './corrupt.js'
 import { streamRange, withFile, type RangedFile } from './ranged-file.js'
 
 /** DEFLATE stores at best 258 bytes in two bits: what claims to shrink further is a bomb or corrupt. */

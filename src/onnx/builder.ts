@@ -2,7 +2,6 @@ import type { DType } from '../tensor.js'
 import { attributes } from './attributes.js'
 import type { AttributeValue } from './attributes.js'
 import { onnxCode } from './dtypes.js'
-import { opsetOf } from './graph.js'
 import type { Graph, Initializer, NamedValue, Node, Shape, ValueInfo } from './graph.js'
 import { Inference } from './infer.js'
 import type { AttributeProto } from './proto/onnx_pb.js'
@@ -27,7 +26,7 @@ export class GraphBuilder {
   constructor(private readonly graph: Graph) {
     this.nodes = [...graph.nodes]
     this.initializers = new Map(graph.initializers)
-    this.inference = new Inference(graph, opsetOf(graph))
+    this.inference = new Inference(graph)
   }
 
   /** What is known of a value's type and shape. */

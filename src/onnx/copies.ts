@@ -1,3 +1,4 @@
+import { elementCount } from '../tensor.js'
 import type { Graph, Initializer } from './graph.js'
 
 /** A constant that holds the same numbers as a weight, in the same layout or another. */
@@ -32,8 +33,7 @@ export function findCopies(graph: Graph, weights: readonly string[], constants: 
 }
 
 function sameSize(a: Initializer, b: Initializer): boolean {
-  const size = ({ shape }: Initializer): number => shape.reduce((product, length) => product * length, 1)
-  return a.dtype === b.dtype && size(a) === size(b)
+  return a.dtype === b.dtype && elementCount(a.shape) === elementCount(b.shape)
 }
 
 function sortedNumbers({ dtype, read }: Initializer): Float32Array | Float64Array | undefined {

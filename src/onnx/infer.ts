@@ -1,3 +1,4 @@
+import { elementCount } from '../tensor.js'
 import type { Dim, Graph, Node, Shape, ValueInfo } from './graph.js'
 import { SHAPE_RULES } from './shapes/rules.js'
 import { VALUE_RULES } from './shapes/values.js'
@@ -9,7 +10,6 @@ const LARGEST_SHAPE_VALUE = 64
 /** What a shape rule sees of a node: what is known of its inputs. */
 export interface NodeView {
   readonly node: Node
-  readonly opset: number
   info(input: number): ValueInfo
   shape(input: number): Shape | undefined
   /** Elements of a small integer input, each a number, a symbol, or undefined where unknown. */
@@ -31,10 +31,7 @@ export class Inference {
   private readonly values = new Map<string, readonly (Dim | undefined)[]>()
   private symbols = 0
 
-  constructor(
-    private readonly graph: Graph,
-    private readonly opset: number,
-  ) {
+  constructor(private readonly graph: Graph) {
     for (const { name, dtype, shape } of graph.inputs) this.infos.set(name, { dtype, shape })
     for (const name of graph.initializers.keys()) this.addInitializer(name)
     for (const node of graph.nodes) this.visit(node)
@@ -88,8 +85,8 @@ export class Inference {
     const initializer = this.graph.initializers.get(name)!
     const { dtype, shape } = initializer
     this.infos.set(name, { dtype, shape })
-    const size = shape.reduce((all, dim) => all * dim, 1)
-    const values = shape.length <= 1 && size <= LARGEST_SHAPE_VALUE ? integersOf(initializer) : undefined
+    const small = shape.length <= 1 && elementCount(shape) <= LARGEST_SHAPE_VALUE
+    const values = small ? integersOf(initializer) : undefined
     if (values !== undefined) this.values.set(name, values)
   }
 
@@ -97,7 +94,6 @@ export class Inference {
     const name = (input: number): string => node.inputs[input] ?? ''
     return {
       node,
-      opset: this.opset,
       info: (input) => this.info(name(input)),
       shape: (input) => this.info(name(input)).shape,
       integers: (input) => this.integers(name(input)),

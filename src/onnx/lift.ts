@@ -49,7 +49,7 @@ export function liftOpset(graph: Graph): Graph {
   const opset = opsetOf(graph)
   if (opset >= RULE_OPSET) return graph
   const initializers = new Map(graph.initializers)
-  const inference = new Inference({ ...graph, nodes: [] }, RULE_OPSET)
+  const inference = new Inference({ ...graph, nodes: [] })
   const lifting: Lifting = {
     graph,
     constant: (values) => {

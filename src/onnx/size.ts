@@ -1,5 +1,4 @@
 import { quotient, product } from './shapes/dims.js'
-import { opsetOf } from './graph.js'
 import type { Dim, Graph } from './graph.js'
 import { Inference } from './infer.js'
 
@@ -8,7 +7,7 @@ import { Inference } from './infer.js'
  * is otherwise known. A measure of the memory that a micro-batch takes.
  */
 export function elementsPerSample(graph: Graph, batch: Dim): number {
-  const inference = new Inference(graph, opsetOf(graph))
+  const inference = new Inference(graph)
   let total = 0
   for (const name of graph.nodes.flatMap(({ outputs }) => outputs)) {
     const { shape } = inference.info(name)

@@ -1,7 +1,7 @@
 import type { Cut, Engine } from '../engines/engine.js'
 import { CheckpointError } from '../errors.js'
 import { allocate, FEWEST_SPLITS, newPoints, sum } from './quadrature.js'
-import { addInto } from './split-state.js'
+import { addTo } from '../tensor.js'
 import type { GradientSet, SplitState } from './split-state.js'
 import type { LcaTensor } from './tensors.js'
 import type { Point, Weights } from './weights.js'
@@ -70,7 +70,7 @@ async function addPoints(
 ): Promise<void> {
   for (const a of newPoints(splits)) {
     await evaluate(integrator, state, segment, a, integrator.scratch)
-    for (const [name, gradient] of integrator.scratch) addInto(state.odd.get(name)!, gradient)
+    for (const [name, gradient] of integrator.scratch) addTo(state.odd.get(name)!, gradient)
   }
 }
 

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { cpus } from 'node:os'
-import { pipeline } from 'node:stream/promises'
 import { ONNXRUNTIME_VERSION } from '../engines/onnxruntime.js'
+import { ModelError } from '../errors.js'
+import { sha256File } from '../io/hash.js'
 import type { LossSpec } from '../autodiff/losses.js'
 import type { Manifest, ManifestFacts } from '../tables/manifest.js'
 import { SCHEMA_VERSION } from '../tables/schema.js'
@@ -30,7 +29,7 @@ export async function runFacts(options: RunOptions, prepared: Prepared): Promise
     options: optionFacts(options, prepared.batchSize),
     model: {
       path: options.model,
-      sha256: await sha256(options.model),
+      sha256: await sha256File(options.model, ModelError),
       binding: binding.how,
       constants: binding.constants,
     },
@@ -106,10 +105,4 @@ export async function manifestFacts(
       evaluations: outcome.evaluations,
     },
   }
-}
-
-async function sha256(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  await pipeline(createReadStream(path), hash)
-  return hash.digest('hex')
 }

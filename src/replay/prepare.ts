@@ -5,6 +5,7 @@ import type { DataNeeds, DataSet, InputSpec } from '../data/needs.js'
 import { defaultBatchSize } from '../engines/micro-batches.js'
 import { BindingError, DataError, UsageError } from '../errors.js'
 import { findCopies } from '../onnx/copies.js'
+import { listNames } from '../listing.js'
 import type { Graph, NamedValue } from '../onnx/graph.js'
 import { readModel } from '../onnx/read.js'
 import { elementsPerSample } from '../onnx/size.js'
@@ -17,10 +18,12 @@ import type { RunEvents, RunOptions } from './options.js'
 import { describeTensors } from './tensors.js'
 import type { LcaTensor } from './tensors.js'
 
+/** A note is one line on a terminal. */
+const NAMES_IN_NOTE = 8
+
 /** Everything that a replay needs, opened and checked against each other. */
 export interface Prepared {
   readonly trajectory: Trajectory
-  readonly model: Graph
   readonly binding: Binding
   readonly tensors: readonly LcaTensor[]
   readonly gradient: GradientGraph
@@ -50,7 +53,7 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     const batchSize = chooseBatchSize(options, gradient, note)
     const data = await openSplits(options, gradient, batchSize, note)
     const tensors = describeTensors(model, binding)
-    return { trajectory, model, binding, tensors, gradient, data, batchSize, notes }
+    return { trajectory, binding, tensors, gradient, data, batchSize, notes }
   } catch (error) {
     await trajectory.close()
     throw error
@@ -79,8 +82,7 @@ function refuseCopies({ model: path }: RunOptions, model: Graph, { pairs, consta
 }
 
 function bindingNotes({ how, pairs, constants, ignored }: Binding): string[] {
-  const list = (names: readonly string[]): string =>
-    names.length > 8 ? `${names.slice(0, 8).join(', ')} and ${names.length - 8} more` : names.join(', ')
+  const list = (names: readonly string[]): string => listNames(names, NAMES_IN_NOTE)
   return [
     `${pairs.length} tensors bound ${how}`,
     ...(constants.length > 0 ? [`constant, since the checkpoints don't hold them: ${list(constants)}`] : []),

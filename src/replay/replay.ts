@@ -189,7 +189,7 @@ class Replay {
   ): void {
     const { granularity } = this.options
     const statistics: [LcaTensor, TensorStatistics][] = []
-    eachTensor(state, this.input.tensors, facts, (tensor, interval, s) => {
+    eachTensor(state, this.integrator, facts, (tensor, interval, s) => {
       statistics.push([tensor, s])
       totals.get(tensor.name)!.add(interval)
       this.sink.append('tensors', 1, tensorRow(state, facts, tensor, s))

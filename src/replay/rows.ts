@@ -1,5 +1,6 @@
 import type { Batch, TableName } from '../tables/schema.js'
 import type { StepUnit } from '../trajectory/checkpoint.js'
+import type { Integrator } from './interval.js'
 import { allocate } from './quadrature.js'
 import type { SplitState } from './split-state.js'
 import { descentCosine, tensorStatistics, unitStatistics } from './statistics.js'
@@ -31,7 +32,7 @@ function keys(split: SplitState, { interval, stepFrom, stepTo }: IntervalFacts) 
   return { split: split.name, interval, step_from: stepFrom, step_to: stepTo }
 }
 
-/** Called with each tensor's interval, whose `lca` array is reused for the next tensor. */
+/** Called with each tensor's interval, whose `lca` array is overwritten by the next evaluation. */
 export type TensorVisitor = (
   tensor: LcaTensor,
   interval: TensorInterval,
@@ -41,15 +42,14 @@ export type TensorVisitor = (
 /** Allocates a split's loss change to every tensor, in their order, and hands each to `visit`. */
 export function eachTensor(
   split: SplitState,
-  tensors: readonly LcaTensor[],
+  { tensors, scratch }: Pick<Integrator, 'tensors' | 'scratch'>,
   facts: IntervalFacts,
   visit: TensorVisitor,
 ): void {
-  const buffer = new Float64Array(Math.max(0, ...tensors.map(({ size }) => size)))
   for (const tensor of tensors) {
     const sums = split.sums(tensor.name)
     const [from, to] = [facts.from.get(tensor.name)!, facts.to.get(tensor.name)!]
-    const lca = buffer.subarray(0, tensor.size)
+    const lca = scratch.get(tensor.name)!
     allocate(lca, from, to, sums, facts.splits)
     const previous = split.previous.gradient.get(tensor.name)!
     const interval: TensorInterval = { from, to, start: sums.start, previous, lca }

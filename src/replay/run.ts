@@ -1,5 +1,4 @@
 import { resolve } from 'node:path'
-import type { DataSet } from '../data/needs.js'
 import { createOnnxRuntimeEngine } from '../engines/onnxruntime.js'
 import { UsageError } from '../errors.js'
 import type { Manifest } from '../tables/manifest.js'
@@ -10,7 +9,6 @@ import { prepare } from './prepare.js'
 import type { Prepared } from './prepare.js'
 import { replay } from './replay.js'
 import type { ReplayInput, ReplayOutcome } from './replay.js'
-import type { SplitData } from '../engines/engine.js'
 
 export interface RunResult {
   readonly manifest: Manifest
@@ -49,8 +47,7 @@ async function replayInto(
   const writer = await ResultsWriter.create(options.out, { granularity, overwrite, facts })
   try {
     const engine = await createOnnxRuntimeEngine(prepared.gradient)
-    const { trajectory, tensors, batchSize } = prepared
-    const splits = new Map([...prepared.data].map(([name, data]) => [name, splitData(data)]))
+    const { trajectory, tensors, batchSize, data: splits } = prepared
     try {
       const lossOf = prepared.gradient.perSample ? 'sample' : 'micro-batch'
       const input: ReplayInput = { trajectory, tensors, engine, splits, lossOf }
@@ -68,8 +65,4 @@ async function replayInto(
     await writer.discard()
     throw error
   }
-}
-
-function splitData({ samples, inputs, target }: DataSet): SplitData {
-  return { samples, inputs, target }
 }

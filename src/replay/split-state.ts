@@ -1,4 +1,5 @@
 import type { SplitData } from '../engines/engine.js'
+import { addTo } from '../tensor.js'
 import type { LcaTensor } from './tensors.js'
 import type { SimpsonSums } from './quadrature.js'
 
@@ -54,7 +55,7 @@ export class SplitState {
   /** The inner points so far become even ones; the odd ones are still to come. */
   doubleSplits(): void {
     for (const [name, odd] of this.odd) {
-      addInto(this.even.get(name)!, odd)
+      addTo(this.even.get(name)!, odd)
       odd.fill(0)
     }
   }
@@ -68,8 +69,4 @@ export class SplitState {
     for (const set of [this.odd, this.even]) for (const values of set.values()) values.fill(0)
     this.evaluations = 0
   }
-}
-
-export function addInto(sum: Float64Array, values: Float64Array): void {
-  for (let i = 0; i < sum.length; i += 1) sum[i]! += values[i]!
 }

@@ -1,4 +1,4 @@
-import { addInto } from './split-state.js'
+import { addTo } from '../tensor.js'
 import type { TensorInterval } from './statistics.js'
 
 /**
@@ -19,7 +19,7 @@ class BlockSum {
   }
 
   endBlock(): void {
-    addInto(this.total, this.block)
+    addTo(this.total, this.block)
     this.block.fill(0)
   }
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { ResultsError } from '../errors.js'
+import { reasonOf, ResultsError } from '../errors.js'
 import { ROLES, SCHEMA_VERSION, TABLE_NAMES } from './schema.js'
 
 export const MANIFEST_FILE = 'manifest.json'
@@ -89,9 +89,7 @@ function parseJson(path: string, text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new ResultsError(
-      `${path} is not valid JSON: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    throw new ResultsError(`${path} is not valid JSON: ${reasonOf(error)}`)
   }
 }
 

@@ -5,7 +5,7 @@ import {
   type FileMetaData,
   type ParquetScan,
 } from 'hyparquet'
-import { ResultsError } from '../errors.js'
+import { reasonOf, ResultsError } from '../errors.js'
 import type { Column } from './column.js'
 import { decodeColumn, takeRows, type ColumnData } from './column-data.js'
 import { schemaElements } from './encoding.js'
@@ -40,7 +40,7 @@ export async function* readPart(path: string, selection: Selection): AsyncGenera
     yield* rowGroups(path, selection)
   } catch (error) {
     if (error instanceof ResultsError) throw error
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = reasonOf(error)
     throw new ResultsError(`cannot read ${path}: ${reason}; the file is damaged, run again`, { cause: error })
   }
 }

@@ -1,3 +1,4 @@
+import { listNames } from '../listing.js'
 import { formatShape } from '../tensor.js'
 
 /** A tensor of either side. */
@@ -14,9 +15,6 @@ export interface Mismatch {
   readonly leftOver: readonly NamedShape[]
   readonly shapes: readonly { readonly parameter: NamedShape; readonly tensor: NamedShape }[]
 }
-
-/** Names listed in a message before it says how many more there are. */
-const MAX_LISTED = 10
 
 /** How to export a network so that its weights keep their names and its batch axis stays open. */
 export const EXPORT_LINE =
@@ -86,6 +84,5 @@ function withShape({ name, shape }: NamedShape): string {
 
 function list(title: string, items: readonly string[]): string[] {
   if (items.length === 0) return []
-  const more = items.length > MAX_LISTED ? ` and ${items.length - MAX_LISTED} more` : ''
-  return [`  ${title}: ${items.slice(0, MAX_LISTED).join(', ')}${more}`]
+  return [`  ${title}: ${listNames(items)}`]
 }

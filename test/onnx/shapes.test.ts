@@ -15,7 +15,7 @@ describe('inferred types, shapes and integers are what ONNX Runtime computes, fo
       const parameters = Object.keys(check.parameters)
       const gradient = differentiate(check.graph, { parameters, loss: { kind: 'output', name: 'loss' } })
       await checkShapes(gradient.graph, gradientFeeds(gradient, check))
-      const inferred = new Inference(check.graph, test.opset ?? 18).info('y0')
+      const inferred = new Inference(check.graph).info('y0')
       expect(inferred.dtype, 'element type of the output').to.not.equal(undefined)
     })
 })
@@ -29,7 +29,7 @@ describe('windows of ceil_mode that would start in the padding', () => {
         nodes: [node(op, ['x'], 'y', window)],
         outputs: ['y'],
       })
-      expect(new Inference(graph, 18).info('y').shape).to.deep.equal(['N', 1, 2, 3])
+      expect(new Inference(graph).info('y').shape).to.deep.equal(['N', 1, 2, 3])
       const values = Array.from({ length: 24 }, (_, i) => i)
       await checkShapes(graph, { x: { dtype: 'float32', shape: [1, 1, 4, 6], values } })
     })
@@ -49,13 +49,13 @@ describe('padding', () => {
 
   it('adds to the axes that it names', async () => {
     const graph = padded({ pads: [1, 0, 2, 3], axes: [-2, 3] }, ['pads', '', 'axes'])
-    expect(new Inference(graph, 18).info('y').shape).to.deep.equal(['N', 1, 7, 9])
+    expect(new Inference(graph).info('y').shape).to.deep.equal(['N', 1, 7, 9])
     await checkShapes(graph, { x: { dtype: 'float32', shape: [1, 1, 4, 6], values } })
   })
 
   it('adds to all axes, and leaves a size open that it adds to a symbol', async () => {
     const graph = padded({ pads: [0, 0, 1, 0, 2, 0, 0, 1] }, ['pads'])
-    const shape = new Inference(graph, 18).info('y').shape!
+    const shape = new Inference(graph).info('y').shape!
     expect(shape.slice(1)).to.deep.equal([1, 5, 7])
     expect(shape[0]).to.be.a('string').and.not.equal('N')
     await checkShapes(graph, { x: { dtype: 'float32', shape: [1, 1, 4, 6], values } })
@@ -136,11 +136,11 @@ describe('the arithmetic of shapes', () => {
   }
   for (const [name, claim] of Object.entries(claims))
     it(`follows '${name}' as far as it is known`, () => {
-      expect(new Inference(arithmetic, 18).integers(name)).to.deep.equal(claim)
+      expect(new Inference(arithmetic).integers(name)).to.deep.equal(claim)
     })
 
   it('gives shapes their symbols', () => {
-    const inference = new Inference(arithmetic, 18)
+    const inference = new Inference(arithmetic)
     expect(inference.info('reshaped').shape).to.deep.equal(['batch', 35, 1])
     expect(inference.info('filled').shape).to.deep.equal(['batch', 7, 5])
     expect(inference.info('expanded').shape).to.deep.equal([7, 5])
@@ -154,7 +154,7 @@ describe('shapes that a hostile model declares', () => {
       nodes: [node('Reshape', ['x', 'sizes'], 'y')],
       outputs: ['y'],
     })
-    expect(new Inference(huge, 18).info('y').shape).to.equal(undefined)
+    expect(new Inference(huge).info('y').shape).to.equal(undefined)
   })
 
   it('that divide by nothing are not followed', () => {
@@ -164,6 +164,6 @@ describe('shapes that a hostile model declares', () => {
       nodes: [node('Shape', ['x'], 'shape'), node('Div', ['shape', 'zero'], 'sizes')],
       outputs: ['sizes'],
     })
-    expect(new Inference(none, 18).integers('sizes')).to.deep.equal([undefined])
+    expect(new Inference(none).integers('sizes')).to.deep.equal([undefined])
   })
 })

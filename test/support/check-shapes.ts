@@ -1,6 +1,5 @@
 import { AssertionError } from 'chai'
 import type { Graph, Shape, ValueInfo } from '../../src/onnx/graph.js'
-import { opsetOf } from '../../src/onnx/graph.js'
 import { Inference } from '../../src/onnx/infer.js'
 import { formatShape } from '../../src/tensor.js'
 import { runOnce } from './ort.js'
@@ -15,7 +14,7 @@ import type { Feed, Feeds } from './ort.js'
  */
 export async function checkShapes(graph: Graph, feeds: Feeds): Promise<void> {
   const names = [...new Set(graph.nodes.flatMap(({ outputs }) => outputs).filter((name) => name !== ''))]
-  const inference = new Inference(graph, opsetOf(graph))
+  const inference = new Inference(graph)
   const outputs = names.map((name) => ({ name, dtype: undefined, shape: undefined }))
   const actual = await runOnce({ ...graph, outputs }, feeds, 'disabled')
   const sizes = symbolSizes(graph, feeds)

@@ -44,9 +44,6 @@ const RULES = {
   Dropout: dropout,
 } as const satisfies Record<string, Vjp>
 
-/** ai.onnx operators that have a derivative rule; forms are those of opset 18 and newer, to which graphs are lifted. */
-export type DifferentiableOperator = keyof typeof RULES | keyof typeof BROADCASTING
-
 /** Every ai.onnx operator that can stand between the parameters and the loss, with its treatment. */
 export const TREATMENTS: ReadonlyMap<string, Treatment> = new Map<string, Treatment>([
   ...Object.entries<Vjp>(RULES).map(([op, vjp]): [string, Treatment] => [

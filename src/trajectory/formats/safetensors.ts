@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import { z } from 'zod'
 
 import { CheckpointError } from '../../errors.js'
-import { reasonOf } from '../../io/corrupt.js'
+import { reasonOf } from '../../errors.js'
 import { decodeFloats } from '../../io/decode.js'
 import { fingerprintFile } from '../../io/hash.js'
 import { withFile, type RangedFile } from '../../io/ranged-file.js'

@@ -1,11 +1,9 @@
 import { CheckpointFormatError } from '../../errors.js'
+import { listNames } from '../../listing.js'
 import { TorchTensor, type PickleValue } from './pickle-values.js'
 
 /** Keys under which trainers keep the weights, in the order in which they are tried. */
 const WEIGHT_KEYS = ['state_dict', 'model_state_dict', 'model'] as const
-
-/** Keys listed in a message before it says how many more there are. */
-const MAX_LISTED = 10
 
 /**
  * The weights of a checkpoint: its top level where all values are tensors, else the first of `state_dict`,
@@ -40,6 +38,5 @@ function tensorsOf(value: PickleValue | undefined): ReadonlyMap<string, TorchTen
 function describe(root: PickleValue): string {
   if (!(root instanceof Map)) return 'the file holds no dictionary'
   const keys = [...root.keys()].filter((key) => typeof key === 'string')
-  const more = keys.length > MAX_LISTED ? ` and ${keys.length - MAX_LISTED} more` : ''
-  return `keys present: ${keys.slice(0, MAX_LISTED).join(', ') || 'none'}${more}`
+  return `keys present: ${listNames(keys) || 'none'}`
 }
