@@ -1,17 +1,23 @@
 import { UnsupportedModelError, UsageError } from '../errors.js'
 import type { DType } from '../tensor.js'
 import { formatShape } from '../tensor.js'
-import { GraphBuilder } from '../onnx/builder.js'
+import type { GraphBuilder } from '../onnx/builder.js'
 import type { Dim, Graph, NamedValue } from '../onnx/graph.js'
 import { liftOpset } from '../onnx/lift.js'
 import { assertRules, reverse } from './driver.js'
 import { appendLoss, realOutputs } from './losses.js'
+import { lower } from './lower.js'
+import type { Forms, Settings } from './rule.js'
 import type { LossSpec, LossTerms, TargetNeed } from './losses.js'
 
 export interface DifferentiateOptions {
   /** Initializers that become inputs, and with respect to which the loss is differentiated. */
   readonly parameters: readonly string[]
   readonly loss: LossSpec
+  /** Which statistics BatchNormalization uses (Settings.batchNorm); `running` by default. */
+  readonly batchNorm?: Settings['batchNorm']
+  /** The execution provider that the graph is built for; `cpu` by default. */
+  readonly forms?: Forms
 }
 
 /** Names of the gradient graph's own inputs and outputs; the network's inputs and parameters keep theirs. */
@@ -48,8 +54,10 @@ export interface GradientGraph {
  * @throws UsageError when a parameter or the loss' output is not in the graph
  */
 export function differentiate(model: Graph, options: DifferentiateOptions): GradientGraph {
-  const network = withParameters(liftOpset(model), options.parameters)
-  const builder = new GraphBuilder(network)
+  const settings: Settings = { batchNorm: options.batchNorm ?? 'running', forms: options.forms ?? 'cpu' }
+  const lowered = lower(withParameters(liftOpset(model), options.parameters), options.parameters, settings)
+  const { builder } = lowered
+  const network = builder.current()
   const data = model.inputs
   const batch = batchOf(data)
   const added: NamedValue[] = []
@@ -72,7 +80,7 @@ export function differentiate(model: Graph, options: DifferentiateOptions): Grad
     targetName: freeName(builder, 'target'),
     declare,
   })
-  const cotangents = reverse(network, builder, options.parameters, loss.seeds, model.opsets)
+  const cotangents = reverse(network, builder, options.parameters, loss.seeds, settings, model.opsets)
   if (cotangents.size === 0)
     throw new UnsupportedModelError(
       `the loss does not depend on any of the ${options.parameters.length} bound parameters (${options.parameters.slice(0, 3).join(', ')}, ...)`,
@@ -93,7 +101,7 @@ export function differentiate(model: Graph, options: DifferentiateOptions): Grad
     batch,
     perSample: loss.perSample,
     gradients: new Map([...cotangents.keys()].map((name) => [name, gradientName(name)])),
-    notes: loss.notes,
+    notes: [...lowered.notes, ...loss.notes],
   }
 }
 

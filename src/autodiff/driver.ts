@@ -2,13 +2,13 @@ import { UnsupportedOperatorError } from '../errors.js'
 import { isFloat } from '../tensor.js'
 import type { GraphBuilder } from '../onnx/builder.js'
 import { describeNode } from '../onnx/graph.js'
-import type { Graph, Node, Shape } from '../onnx/graph.js'
+import type { Graph, Node } from '../onnx/graph.js'
 import { sumToShape } from './broadcast.js'
 import { RuleRefusal } from './rule.js'
-import type { VjpContext } from './rule.js'
-import { TREATMENTS } from './rules/table.js'
-import type { Treatment } from './rules/table.js'
-import { reasonForUnknownShape } from './unknown-shape.js'
+import type { Settings, Treatment, VjpContext } from './rule.js'
+import { treatmentOf } from './rules/table.js'
+import { capturedBy } from '../onnx/subgraph.js'
+import { knownShape } from './unknown-shape.js'
 
 /**
  * Reverse-mode differentiation of a graph: walks its nodes from the last to the first, carrying cotangents (gradients
@@ -18,6 +18,7 @@ import { reasonForUnknownShape } from './unknown-shape.js'
  *
  * @param parameters values to differentiate with respect to
  * @param seeds cotangents to start from, by value
+ * @param settings what the graph is built for
  * @param opsets the operator sets that the model was written in, for messages; the graph may have been lifted
  * @returns the cotangent of each parameter that the seeds depend on
  * @throws UnsupportedOperatorError for a node on the path whose operator has no rule, or a form that has none
@@ -27,21 +28,34 @@ export function reverse(
   builder: GraphBuilder,
   parameters: readonly string[],
   seeds: ReadonlyMap<string, string>,
+  settings: Settings,
   opsets: Graph['opsets'] = graph.opsets,
 ): Map<string, string> {
   const active = activeValues(graph, builder, parameters)
   const cotangents = new Map([...seeds].filter(([value]) => active.has(value)))
+  const accumulate = (input: string, cotangent: string): void => {
+    const sum = cotangents.get(input)
+    const total = sum === undefined ? cotangent : builder.add('Add', [sum, cotangent])
+    // not every operator that rules emit has a shape rule, but a cotangent always has its value's shape
+    builder.declareLike(total, input)
+    cotangents.set(input, total)
+  }
+  const state: Walk = { graph, builder, settings, active, cotangents, accumulate }
   for (const ruled of nodesOnPath(graph, active, cotangents.keys(), opsets)) {
     if (!ruled.node.outputs.some((name) => cotangents.has(name))) continue
-    for (const [input, cotangent] of inputCotangents(graph, ruled, builder, active, cotangents)) {
-      const sum = cotangents.get(input)
-      const total = sum === undefined ? cotangent : builder.add('Add', [sum, cotangent])
-      // not every operator that rules emit has a shape rule, but a cotangent always has its value's shape
-      builder.declareLike(total, input)
-      cotangents.set(input, total)
-    }
+    for (const [input, cotangent] of inputCotangents(state, ruled)) accumulate(input, cotangent)
   }
   return new Map(parameters.flatMap((name) => (cotangents.has(name) ? [[name, cotangents.get(name)!]] : [])))
+}
+
+/** What a walk over the nodes carries along. */
+interface Walk {
+  readonly graph: Graph
+  readonly builder: GraphBuilder
+  readonly settings: Settings
+  readonly active: ReadonlySet<string>
+  readonly cotangents: ReadonlyMap<string, string>
+  readonly accumulate: (value: string, cotangent: string) => void
 }
 
 /**
@@ -64,17 +78,29 @@ export function assertRules(
 }
 
 /** Values that change with the parameters and can carry a derivative: real numbers, not behind a zero derivative. */
-function activeValues(graph: Graph, builder: GraphBuilder, parameters: readonly string[]): Set<string> {
+export function activeValues(
+  graph: Graph,
+  builder: GraphBuilder,
+  parameters: readonly string[],
+): Set<string> {
   const active = new Set(parameters)
-  for (const node of graph.nodes) {
-    if (!node.inputs.some((name) => active.has(name)) || treatmentOf(node)?.state === 'zero') continue
-    for (const name of node.outputs) {
-      const { dtype } = builder.info(name)
-      if (dtype === undefined || isFloat(dtype)) active.add(name)
-    }
-  }
-  active.delete('')
+  for (const node of graph.nodes) activate(node, builder, active)
   return active
+}
+
+/** Adds to the active values the outputs of a node that reads one; says whether it does. */
+export function activate(node: Node, builder: GraphBuilder, active: Set<string>): boolean {
+  if (!reads(node, active) || treatmentOf(node)?.state === 'zero') return false
+  for (const name of node.outputs) {
+    const { dtype } = builder.info(name)
+    if (name !== '' && (dtype === undefined || isFloat(dtype))) active.add(name)
+  }
+  return true
+}
+
+/** Whether a node reads one of the values, itself or in its subgraphs. */
+function reads(node: Node, values: ReadonlySet<string>): boolean {
+  return node.inputs.some((name) => values.has(name)) || capturedBy(node).some((name) => values.has(name))
 }
 
 /** A node of the path with the rule that differentiates it. */
@@ -96,27 +122,18 @@ function nodesOnPath(
   const reached = new Set(seeds)
   const path = graph.nodes.toReversed().filter((node) => {
     if (!node.outputs.some((name) => reached.has(name))) return false
-    for (const name of node.inputs) if (active.has(name)) reached.add(name)
-    return node.inputs.some((name) => active.has(name))
+    for (const name of [...node.inputs, ...capturedBy(node)]) if (active.has(name)) reached.add(name)
+    return reads(node, active)
   })
   const refused = path.toReversed().find((node) => treatmentOf(node)?.state !== 'rule')
   if (refused !== undefined) throw noRule(refused, opsets)
   return path.map((node) => ({ node, rule: treatmentOf(node) as RuledNode['rule'] }))
 }
 
-function treatmentOf(node: Node): Treatment | undefined {
-  return node.domain === '' ? TREATMENTS.get(node.op) : undefined
-}
-
-function inputCotangents(
-  graph: Graph,
-  { node, rule }: RuledNode,
-  builder: GraphBuilder,
-  active: ReadonlySet<string>,
-  cotangents: ReadonlyMap<string, string>,
-): [input: string, cotangent: string][] {
+function inputCotangents(state: Walk, { node, rule }: RuledNode): [input: string, cotangent: string][] {
+  const { builder, active } = state
   try {
-    const context = vjpContext(graph, node, builder, active, cotangents)
+    const context = vjpContext(state, node)
     const results = rule.vjp(context)
     checkArity(node, results.length, active)
     return results.flatMap((cotangent, index): [string, string][] => {
@@ -138,25 +155,26 @@ function checkArity(node: Node, ruled: number, active: ReadonlySet<string>): voi
 }
 
 function noRule(node: Node, opsets: Graph['opsets']): UnsupportedOperatorError {
+  const where = `node ${describeNode(node)} stands between the parameters and the loss`
+  const treatment = treatmentOf(node)
+  if (treatment?.state === 'refused')
+    return new UnsupportedOperatorError(`${where} and can't be differentiated: ${treatment.reason}`)
   const set = node.domain === '' ? 'ai.onnx' : node.domain
   const opset = opsets.get(node.domain) ?? 'not declared'
   return new UnsupportedOperatorError(
-    `node ${describeNode(node)} stands between the parameters and the loss, and there is no derivative rule for ` +
+    `${where}, and there is no derivative rule for ` +
       `${node.op} (${set} opset ${opset}); docs/operators.md lists the operators that have one`,
   )
 }
 
-function vjpContext(
-  graph: Graph,
-  node: Node,
-  builder: GraphBuilder,
-  active: ReadonlySet<string>,
-  cotangents: ReadonlyMap<string, string>,
-): VjpContext {
+function vjpContext(state: Walk, node: Node): VjpContext {
+  const { graph, builder, settings, active, cotangents, accumulate } = state
   const x = (input: number): string => node.inputs[input] ?? ''
   return {
     node,
+    graph,
     builder,
+    settings,
     get g(): string {
       return cotangents.get(node.outputs[0] ?? '') ?? builder.zerosLike(node.outputs[0] ?? '')
     },
@@ -164,15 +182,8 @@ function vjpContext(
     x,
     y: (output = 0) => node.outputs[output] ?? '',
     needs: (input) => active.has(x(input)),
-    shape: (input) => knownShape(graph, builder, x(input)),
+    isActive: (value) => active.has(value),
+    accumulate,
+    shape: (input) => knownShape(builder, x(input)),
   }
-}
-
-function knownShape(graph: Graph, builder: GraphBuilder, value: string): Shape {
-  const shape = builder.shapeOf(value)
-  if (shape === undefined)
-    throw new RuleRefusal(
-      `the rank of '${value}' is not known (${reasonForUnknownShape(graph, builder, value)})`,
-    )
-  return shape
 }

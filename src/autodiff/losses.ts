@@ -201,11 +201,11 @@ function microBatchMean(builder: GraphBuilder, name: string, weight: string): Lo
   }
 }
 
-function knownShape({ graph, builder }: LossContext, value: string): Shape {
+function knownShape({ builder }: LossContext, value: string): Shape {
   const shape = builder.shapeOf(value)
   if (shape === undefined)
     throw new UnsupportedModelError(
-      `the shape of '${value}', which the loss judges, is not known: ${reasonForUnknownShape(graph, builder, value)}`,
+      `the shape of '${value}', which the loss judges, is not known: ${reasonForUnknownShape(builder, value)}`,
     )
   return shape
 }

@@ -1,12 +1,21 @@
 import { describeNode } from '../onnx/graph.js'
 import type { GraphBuilder } from '../onnx/builder.js'
-import type { Graph } from '../onnx/graph.js'
+import type { Shape } from '../onnx/graph.js'
+import { RuleRefusal } from './rule.js'
 
 /** Why the shape of a value is not known: the node where inference first lost it, or the input that declares none. */
-export function reasonForUnknownShape(graph: Graph, builder: GraphBuilder, value: string): string {
-  const producer = graph.nodes.find((node) => node.outputs.includes(value))
+export function reasonForUnknownShape(builder: GraphBuilder, value: string): string {
+  const producer = builder.producer(value)
   if (producer === undefined) return `'${value}' is declared without a shape`
   const before = producer.inputs.find((name) => name !== '' && builder.shapeOf(name) === undefined)
-  if (before !== undefined) return reasonForUnknownShape(graph, builder, before)
+  if (before !== undefined) return reasonForUnknownShape(builder, before)
   return `the output of node ${describeNode(producer)} can't be inferred`
+}
+
+/** A value's shape, whose sizes may be symbols. Throws RuleRefusal where not even its rank is known. */
+export function knownShape(builder: GraphBuilder, value: string): Shape {
+  const shape = builder.shapeOf(value)
+  if (shape === undefined)
+    throw new RuleRefusal(`the rank of '${value}' is not known (${reasonForUnknownShape(builder, value)})`)
+  return shape
 }

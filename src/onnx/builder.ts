@@ -2,11 +2,13 @@ import type { DType } from '../tensor.js'
 import { attributes } from './attributes.js'
 import type { AttributeValue } from './attributes.js'
 import { onnxCode } from './dtypes.js'
+import { opsetOf } from './graph.js'
 import type { Graph, Initializer, NamedValue, Node, Shape, ValueInfo } from './graph.js'
 import { Inference } from './infer.js'
 import type { AttributeProto } from './proto/onnx_pb.js'
 import { constantOf } from './read.js'
 import { sameShape, staticShape } from './shapes/dims.js'
+import { capturedBy, renameReads } from './subgraph.js'
 
 /** Names of the values that the builder adds start with this, so that they never meet the model's own. */
 const PREFIX = 'retrograd/'
@@ -20,13 +22,52 @@ export class GraphBuilder {
   private readonly nodes: Node[]
   private readonly initializers: Map<string, Initializer>
   private readonly known = new Map<string, readonly string[]>()
+  /** Where in `nodes` a value is computed. */
+  private readonly producers = new Map<string, number>()
   private readonly inference: Inference
   private count = 0
 
-  constructor(private readonly graph: Graph) {
+  /**
+   * @param outer the builder of the graph around, for a graph that a node carries. Constants go there, and so do nodes
+   *   that read nothing of this graph (they are the same in every iteration), unless this graph may not run at all
+   *   (`hoists` false: a branch of If).
+   */
+  constructor(
+    private readonly graph: Graph,
+    private readonly outer?: GraphBuilder,
+    private readonly hoists = true,
+  ) {
     this.nodes = [...graph.nodes]
+    this.nodes.forEach((node, at) => {
+      this.note(node, at)
+    })
     this.initializers = new Map(graph.initializers)
-    this.inference = new Inference(graph)
+    this.inference = new Inference(graph, outer?.inference)
+  }
+
+  /** The version of ai.onnx that nodes are written in. */
+  get opset(): number {
+    return opsetOf(this.graph)
+  }
+
+  /** The graph as it is so far, nothing left out. */
+  current(): Graph {
+    return { ...this.graph, initializers: this.initializers, nodes: [...this.nodes] }
+  }
+
+  private note(node: Node, at: number): void {
+    for (const name of node.outputs) if (name !== '') this.producers.set(name, at)
+  }
+
+  /** The node that computes a value, here or in the graph around; undefined for an input or a constant. */
+  producer(value: string): Node | undefined {
+    const at = this.producers.get(value)
+    return at === undefined ? this.outer?.producer(value) : this.nodes[at]
+  }
+
+  /** Whether a value belongs to this graph rather than to the one around it. */
+  owns(value: string): boolean {
+    return this.inference.owns(value)
   }
 
   /** What is known of a value's type and shape. */
@@ -83,6 +124,8 @@ export class GraphBuilder {
     outputs: number,
     values: Readonly<Record<string, AttributeValue>> = {},
   ): readonly string[] {
+    if (this.outer !== undefined && this.hoists && inputs.length > 0 && !inputs.some((x) => this.owns(x)))
+      return this.outer.addMany(op, inputs, outputs, values)
     const key = JSON.stringify([op, inputs, values, outputs])
     const found = this.known.get(key)
     if (found !== undefined) return found
@@ -94,22 +137,44 @@ export class GraphBuilder {
 
   /** Adds a node whose outputs have chosen names. */
   push(node: Node): void {
+    this.note(node, this.nodes.length)
     this.nodes.push(node)
     this.inference.visit(node)
   }
 
+  /**
+   * Adds a node whose attributes are given in ONNX's own form (graphs, tensors), with outputs of new names. Equal
+   * nodes are not looked for.
+   */
+  addNode(
+    op: string,
+    inputs: readonly string[],
+    outputs: number,
+    given: ReadonlyMap<string, AttributeProto>,
+  ): readonly string[] {
+    const names = Array.from({ length: outputs }, () => this.name(op))
+    this.push({ name: '', domain: '', op, inputs, outputs: names, attributes: given })
+    return names
+  }
+
+  /** Puts another node in the place of one that computes the same values, and perhaps more. */
+  replace(node: Node, by: Node): void {
+    const at = this.producers.get(node.outputs.find((name) => name !== '') ?? '')!
+    this.nodes[at] = by
+    this.note(by, at)
+    this.inference.visit(by)
+  }
+
   /** Gives a node of the graph further outputs (MaxPool's Indices). Returns the name of the output at `index`. */
   requireOutput(node: Node, index: number): string {
-    const at = this.nodes.findIndex((other) => other.outputs[0] === node.outputs[0])
-    const current = this.nodes[at]!
+    const current = this.producer(node.outputs.find((output) => output !== '') ?? '')!
     const existing = current.outputs[index] ?? ''
     if (existing !== '') return existing
     const name = this.name(node.op)
     const outputs = Array.from({ length: Math.max(index + 1, current.outputs.length) }, (_, i) =>
       i === index ? name : (current.outputs[i] ?? ''),
     )
-    this.nodes[at] = { ...current, outputs }
-    this.inference.visit(this.nodes[at])
+    this.replace(current, { ...current, outputs })
     return name
   }
 
@@ -124,6 +189,7 @@ export class GraphBuilder {
   }
 
   constant(dtype: DType, shape: readonly number[], values: readonly number[]): string {
+    if (this.outer !== undefined) return this.outer.constant(dtype, shape, values)
     const name = `${PREFIX}${dtype}[${shape.join(',')}](${values.join(',')})`
     if (!this.initializers.has(name)) {
       const initializer = constantOf(shape, onnxCode(dtype), encode(dtype, values))
@@ -216,40 +282,70 @@ export class GraphBuilder {
   finish(inputs: readonly NamedValue[], outputs: ReadonlyMap<string, string>): Graph {
     const renamed = this.nameOutputs(outputs)
     const needed = new Set(outputs.keys())
-    const nodes = renamed.toReversed().filter((node) => {
-      if (!node.outputs.some((name) => needed.has(name))) return false
-      for (const name of [...node.inputs, ...outerReferences(node)]) needed.add(name)
-      return true
-    })
+    const nodes = prune(renamed, needed)
     return {
       ...this.graph,
       inputs: inputs.filter(({ name }) => needed.has(name)),
       outputs: [...outputs].map(([name, value]) => ({ name, ...this.info(value) })),
       initializers: new Map([...this.initializers].filter(([name]) => needed.has(name))),
-      nodes: nodes.reverse(),
+      nodes,
     }
   }
 
-  /** Renames the computed values that become outputs; one that is asked for twice, or is no node's, is copied. */
-  private nameOutputs(outputs: ReadonlyMap<string, string>): Node[] {
-    const computed = new Set(this.nodes.flatMap((node) => node.outputs))
+  /**
+   * The graph as the body of a node: all inputs stay, in their order, and the outputs are the given values, each
+   * copied where it is not computed in this graph or stands there twice.
+   */
+  finishBody(inputs: readonly NamedValue[], outputs: readonly string[]): Graph {
+    const seen = new Set<string>()
+    const names = outputs.map((value) => {
+      if (this.producers.has(value) && !seen.has(value)) {
+        seen.add(value)
+        return value
+      }
+      const copy = this.name('Identity')
+      this.push(identity(value, copy))
+      return copy
+    })
+    const needed = new Set(names)
+    const nodes = prune(this.nodes, needed)
+    return {
+      ...this.graph,
+      inputs,
+      outputs: names.map((name) => ({ name, ...this.info(name) })),
+      initializers: new Map([...this.initializers].filter(([name]) => needed.has(name))),
+      nodes,
+    }
+  }
+
+  /**
+   * The nodes of this graph, with some values renamed: one that is computed here gets its name, another is copied.
+   * A value that is asked for under two names is copied too.
+   */
+  named(values: readonly (readonly [name: string, value: string])[]): Node[] {
     const names = new Map<string, string>()
     const copies: Node[] = []
-    for (const [name, value] of outputs) {
-      if (name === value) continue
-      if (value.startsWith(PREFIX) && computed.has(value) && !names.has(value)) names.set(value, name)
+    for (const [name, value] of values) {
+      if (this.producers.has(value) && !names.has(value)) names.set(value, name)
       else copies.push(identity(names.get(value) ?? value, name))
     }
     const rename = (value: string): string => names.get(value) ?? value
     const nodes = this.nodes.map((node) => ({
-      ...node,
-      inputs: node.inputs.map(rename),
+      ...renameReads(node, rename),
       outputs: node.outputs.map(rename),
     }))
     return [...nodes, ...copies]
   }
 
+  /** Renames the computed values that become outputs; the network's own, which others may read, are copied. */
+  private nameOutputs(outputs: ReadonlyMap<string, string>): Node[] {
+    const own = [...outputs].filter(([name, value]) => name !== value && value.startsWith(PREFIX))
+    const copied = [...outputs].filter(([name, value]) => name !== value && !value.startsWith(PREFIX))
+    return [...this.named(own), ...copied.map(([name, value]) => identity(value, name))]
+  }
+
   private name(op: string): string {
+    if (this.outer !== undefined) return this.outer.name(op)
     this.count += 1
     const name = `${PREFIX}${op}_${this.count}`
     return this.has(name) ? this.name(op) : name
@@ -260,21 +356,20 @@ function identity(from: string, to: string): Node {
   return { name: '', domain: '', op: 'Identity', inputs: [from], outputs: [to], attributes: new Map() }
 }
 
-/** Names that a node's subgraphs, however deep, may read from the graph around them. */
-function outerReferences(node: Node): string[] {
-  return [...node.attributes.values()].flatMap(referencesIn)
-}
-
-function referencesIn({ g, graphs }: AttributeProto): string[] {
-  const subgraphs = g === undefined ? graphs : [g, ...graphs]
-  return subgraphs.flatMap(({ node, output }) => [
-    ...output.map(({ name }) => name),
-    ...node.flatMap(({ input, attribute }) => [...input, ...attribute.flatMap(referencesIn)]),
-  ])
+/** The nodes that compute what is needed; `needed` grows by what they read themselves. */
+function prune(nodes: readonly Node[], needed: Set<string>): Node[] {
+  const kept = nodes.toReversed().filter((node) => {
+    if (!node.outputs.some((name) => needed.has(name))) return false
+    for (const name of [...node.inputs, ...capturedBy(node)]) needed.add(name)
+    return true
+  })
+  return kept.reverse()
 }
 
 function encode(dtype: DType, values: readonly number[]): Uint8Array {
   switch (dtype) {
+    case 'int32':
+      return new Uint8Array(Int32Array.from(values).buffer)
     case 'int64':
       return new Uint8Array(BigInt64Array.from(values, BigInt).buffer)
     case 'float64':

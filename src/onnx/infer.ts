@@ -31,7 +31,11 @@ export class Inference {
   private readonly values = new Map<string, readonly (Dim | undefined)[]>()
   private symbols = 0
 
-  constructor(private readonly graph: Graph) {
+  /** `outer` is what is known of the graph around, for a graph that a node carries. */
+  constructor(
+    private readonly graph: Graph,
+    private readonly outer?: Inference,
+  ) {
     for (const { name, dtype, shape } of graph.inputs) this.infos.set(name, { dtype, shape })
     for (const name of graph.initializers.keys()) this.addInitializer(name)
     for (const node of graph.nodes) this.visit(node)
@@ -39,19 +43,25 @@ export class Inference {
 
   /** What is known of a value; '' (an omitted input) and unknown names give unknown. */
   info(name: string): ValueInfo {
-    return this.infos.get(name) ?? UNKNOWN
+    return this.infos.get(name) ?? this.outer?.info(name) ?? UNKNOWN
   }
 
+  /** Whether a name is taken, here or in the graph around. */
   has(name: string): boolean {
+    return this.infos.has(name) || this.outer?.has(name) === true
+  }
+
+  /** Whether a value belongs to this graph rather than to the one around it. */
+  owns(name: string): boolean {
     return this.infos.has(name)
   }
 
   integers(name: string): readonly (Dim | undefined)[] | undefined {
-    return this.values.get(name)
+    return this.infos.has(name) ? this.values.get(name) : this.outer?.integers(name)
   }
 
   constants(name: string): readonly number[] | undefined {
-    const values = this.values.get(name)
+    const values = this.integers(name)
     return values?.every((value) => typeof value === 'number') ? values : undefined
   }
 
@@ -77,6 +87,7 @@ export class Inference {
   }
 
   fresh(): Dim {
+    if (this.outer !== undefined) return this.outer.fresh()
     this.symbols += 1
     return `?${this.symbols}`
   }

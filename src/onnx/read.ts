@@ -55,6 +55,23 @@ export function decodeModel(bytes: Uint8Array, path: string): Graph {
 }
 
 function toGraph(model: ModelProto, graph: GraphProto, path: string): Graph {
+  const opsets = model.opsetImport.map(({ domain, version }): [string, number] => [
+    domain === 'ai.onnx' ? '' : domain,
+    Number(version),
+  ])
+  return fromGraphProto(graph, path, {
+    irVersion: Number(model.irVersion),
+    opsets: new Map(opsets),
+    functions: model.functions,
+  })
+}
+
+/** A graph from its protobuf form: a model's, or one that a node carries. `path` names the model in errors. */
+export function fromGraphProto(
+  graph: GraphProto,
+  path: string,
+  facts: Pick<Graph, 'irVersion' | 'opsets' | 'functions'>,
+): Graph {
   if (graph.sparseInitializer.length > 0)
     throw new UnsupportedModelError(
       `${path}: sparse initializers are not supported; export with dense weights`,
@@ -73,20 +90,17 @@ function toGraph(model: ModelProto, graph: GraphProto, path: string): Graph {
     else add(node.outputs[0] ?? '', constant)
   }
   return {
+    ...facts,
     name: graph.name,
-    irVersion: Number(model.irVersion),
-    opsets: new Map(
-      model.opsetImport.map(({ domain, version }) => [domain === 'ai.onnx' ? '' : domain, Number(version)]),
-    ),
     inputs: graph.input.filter(({ name }) => !initializers.has(name)).map(toValue),
     outputs: graph.output.map(toValue),
     initializers,
     nodes,
-    functions: model.functions,
   }
 }
 
-function toNode(proto: NodeProto): Node {
+/** A node from its protobuf form. */
+export function toNode(proto: NodeProto): Node {
   return {
     name: proto.name,
     domain: proto.domain === 'ai.onnx' ? '' : proto.domain,

@@ -13,7 +13,7 @@ import {
   TypeProtoSchema,
   ValueInfoProtoSchema,
 } from './proto/onnx_pb.js'
-import type { ValueInfoProto } from './proto/onnx_pb.js'
+import type { GraphProto, ValueInfoProto } from './proto/onnx_pb.js'
 
 /** The graph as the bytes of an ONNX file, with every initializer inside (raw_data). */
 export function encodeModel(graph: Graph): Uint8Array {
@@ -26,26 +26,31 @@ export function encodeModel(graph: Graph): Uint8Array {
         create(OperatorSetIdProtoSchema, { domain, version: BigInt(version) }),
       ),
       functions: [...graph.functions],
-      graph: create(GraphProtoSchema, {
-        name: graph.name === '' ? 'graph' : graph.name,
-        input: graph.inputs.map(toValueInfo),
-        output: graph.outputs.map(toValueInfo),
-        initializer: [...graph.initializers].map(([name, { shape, code, read }]) =>
-          create(TensorProtoSchema, { name, dataType: code, dims: shape.map(BigInt), rawData: read() }),
-        ),
-        node: graph.nodes.map((node) =>
-          create(NodeProtoSchema, {
-            name: node.name,
-            opType: node.op,
-            domain: node.domain,
-            input: [...node.inputs],
-            output: [...node.outputs],
-            attribute: [...node.attributes.values()],
-          }),
-        ),
-      }),
+      graph: toGraphProto(graph),
     }),
   )
+}
+
+/** A graph in its protobuf form, every initializer inside. */
+export function toGraphProto(graph: Graph): GraphProto {
+  return create(GraphProtoSchema, {
+    name: graph.name === '' ? 'graph' : graph.name,
+    input: graph.inputs.map(toValueInfo),
+    output: graph.outputs.map(toValueInfo),
+    initializer: [...graph.initializers].map(([name, { shape, code, read }]) =>
+      create(TensorProtoSchema, { name, dataType: code, dims: shape.map(BigInt), rawData: read() }),
+    ),
+    node: graph.nodes.map((node) =>
+      create(NodeProtoSchema, {
+        name: node.name,
+        opType: node.op,
+        domain: node.domain,
+        input: [...node.inputs],
+        output: [...node.outputs],
+        attribute: [...node.attributes.values()],
+      }),
+    ),
+  })
 }
 
 function toValueInfo({ name, dtype, shape }: NamedValue): ValueInfoProto {

@@ -98,7 +98,7 @@ describe('reverse mode', () => {
   })
 })
 
-/** A sum along axis 1 that no rule differentiates. */
+/** A sum along axis 1. */
 const running = (from: string, to: string): Node => ({
   ...node('CumSum', [from, 'axis'], to),
   name: 'running_sum',
@@ -107,10 +107,11 @@ const axis = { axis: tensor('int64', [], [1]) }
 
 describe('operators without a derivative rule', () => {
   it('are refused on the path, by node, operator and opset', () => {
-    const graph = graphWith([product, running('h', 's'), node('Exp', ['s'], 'loss')], axis)
+    const unknown = { ...node('Wobble', ['h'], 's'), name: 'wobbling' }
+    const graph = graphWith([product, unknown, node('Exp', ['s'], 'loss')])
     expect(() => gradientOf(graph)).to.throw(
       UnsupportedOperatorError,
-      "node CumSum 'running_sum' (computes 's') stands between the parameters and the loss, and there is no derivative rule for CumSum (ai.onnx opset 18)",
+      "node Wobble 'wobbling' (computes 's') stands between the parameters and the loss, and there is no derivative rule for Wobble (ai.onnx opset 18)",
     )
   })
 
@@ -155,17 +156,8 @@ describe('operators without a derivative rule', () => {
 })
 
 describe('forms that have no derivative', () => {
-  it('are refused with the reason: Dropout that draws random numbers', () => {
-    const constants = { ratio: tensor('float64', [], [0.5]), training: tensor('bool', [], [1]) }
-    const graph = graphWith([product, node('Dropout', ['h', 'ratio', 'training'], 'loss')], constants)
-    expect(() => gradientOf(graph)).to.throw(
-      UnsupportedOperatorError,
-      /node Dropout \(computes 'loss'\) can't be differentiated: .*evaluation mode/,
-    )
-  })
-
   it('are refused with the reason: a parameter where a rule has no derivative', () => {
-    const graph = graphWith([product, node('Dropout', ['h', 'ratio'], 'loss')], {
+    const graph = graphWith([product, node('Relu', ['h', 'ratio'], 'loss')], {
       ratio: tensor('float64', [], [0.5]),
     })
     expect(() => gradientOf(graph, ['w', 'ratio'])).to.throw(
@@ -182,6 +174,17 @@ describe('forms that have no derivative', () => {
       UnsupportedOperatorError,
       /the rank of 'k' is not known \(the output of node com\.example\.Wobble \(computes 'k'\) can't be inferred\)/,
     )
+  })
+})
+
+describe('Dropout', () => {
+  it('is the identity also where the file asks for training, and that is said', () => {
+    const constants = { ratio: tensor('float64', [], [0.5]), training: tensor('bool', [], [1]) }
+    const dropout = node('Dropout', ['h', 'ratio', 'training'], 'd')
+    const graph = graphWith([product, dropout, node('Exp', ['d'], 'loss')], constants)
+    const { notes } = gradientOf(graph)
+    expect(notes).to.deep.equal(['Dropout is taken as the identity, whatever the training_mode in the file'])
+    expect(gradientOf(graph).graph.nodes.map(({ op }) => op)).not.to.include('Dropout')
   })
 })
 

@@ -1,24 +1,28 @@
-import { intAttribute } from '../../onnx/attributes.js'
-import type { Vjp } from '../rule.js'
-import { RuleRefusal } from '../rule.js'
+import type { Node } from '../../onnx/graph.js'
+import { alwaysRewritten, broadcasting, rules } from '../rule.js'
+import type { Treatment, Treatments, Vjp } from '../rule.js'
+import { ACCUMULATION } from './accumulation.js'
+import { ACTIVATION } from './activation.js'
+import { ATTENTION } from './attention.js'
+import { CONTRACTION } from './contraction.js'
+import { CONTROL_FLOW } from './control-flow.js'
 import { CONVOLUTION } from './convolution.js'
 import { BROADCASTING, ELEMENTWISE } from './elementwise.js'
+import { INDEXING } from './indexing.js'
 import { LAYOUT } from './layout.js'
 import { LINEAR } from './linear.js'
+import { LOSS_OPERATORS } from './loss-operators.js'
+import { NORMALIZATION } from './normalization.js'
 import { POOLING } from './pooling.js'
+import { QUANTIZATION } from './quantization.js'
+import { REARRANGING } from './rearranging.js'
+import { RECURRENT } from './recurrent.js'
 import { REDUCTION } from './reduction.js'
-
-/** How an operator is differentiated. */
-export type Treatment =
-  | { readonly state: 'rule'; readonly vjp: Vjp; readonly broadcasts: boolean }
-  /** Constant almost everywhere, or not a number: no cotangent goes further. */
-  | { readonly state: 'zero' }
-
-/** Operators whose result does not change with small changes of their inputs, or is a shape, an index or a truth value. */
-const ZERO =
-  'And Or Xor Not Equal Greater GreaterOrEqual Less LessOrEqual IsNaN IsInf BitwiseAnd BitwiseOr BitwiseXor BitwiseNot ' +
-  'BitShift Floor Ceil Round Sign Shape Size ArgMax ArgMin NonZero Range ConstantOfShape EyeLike Constant Hardmax ' +
-  'RandomNormalLike RandomUniformLike RandomNormal RandomUniform Bernoulli Multinomial'
+import { RESAMPLING } from './resampling.js'
+import { SEQUENCES } from './sequences.js'
+import { SIGNAL } from './signal.js'
+import { UNSUPPORTED } from './unsupported.js'
+import { WITHOUT_DERIVATIVE } from './without-derivative.js'
 
 const CASTS = {
   // between real types the cotangent is cast back; integers carry none
@@ -26,33 +30,48 @@ const CASTS = {
   CastLike: (c) => [c.builder.cast(c.g, c.builder.dtype(c.x(0))), undefined],
 } as const satisfies Record<string, Vjp>
 
-/** In inference the identity (Dropout 13); a graph that asks for training mode would draw random numbers. */
-const dropout: Vjp = (c) => {
-  if (c.x(2) !== '' || intAttribute(c.node, 'training_mode', 0) === 1)
-    throw new RuleRefusal('Dropout with a training_mode input is random; export the model in evaluation mode')
-  return [c.g]
+/** In inference the identity, and here always: a random mask would give every gradient its own loss (Dropout 13). */
+const DROPOUT: Treatments = {
+  Dropout: alwaysRewritten((c) => {
+    if (c.x(2) !== '') c.note('Dropout is taken as the identity, whatever the training_mode in the file')
+    return [c.x(0), c.wants(1) ? c.builder.add('Equal', [c.x(0), c.x(0)]) : undefined]
+  }),
 }
 
-const RULES = {
-  ...ELEMENTWISE,
-  ...CONVOLUTION,
-  ...LAYOUT,
-  ...LINEAR,
-  ...POOLING,
-  ...REDUCTION,
-  ...CASTS,
-  Dropout: dropout,
-} as const satisfies Record<string, Vjp>
+const FAMILIES: readonly Treatments[] = [
+  rules(ELEMENTWISE),
+  rules(BROADCASTING, broadcasting),
+  rules(CONVOLUTION),
+  rules(LAYOUT),
+  rules(LINEAR),
+  rules(POOLING),
+  rules(REDUCTION),
+  rules(CASTS),
+  DROPOUT,
+  NORMALIZATION,
+  ACTIVATION,
+  ACCUMULATION,
+  LOSS_OPERATORS,
+  QUANTIZATION,
+  INDEXING,
+  REARRANGING,
+  SEQUENCES,
+  RESAMPLING,
+  CONTRACTION,
+  ATTENTION,
+  SIGNAL,
+  CONTROL_FLOW,
+  RECURRENT,
+  UNSUPPORTED,
+  WITHOUT_DERIVATIVE,
+]
 
-/** Every ai.onnx operator that can stand between the parameters and the loss, with its treatment. */
-export const TREATMENTS: ReadonlyMap<string, Treatment> = new Map<string, Treatment>([
-  ...Object.entries<Vjp>(RULES).map(([op, vjp]): [string, Treatment] => [
-    op,
-    { state: 'rule', vjp, broadcasts: false },
-  ]),
-  ...Object.entries<Vjp>(BROADCASTING).map(([op, vjp]): [string, Treatment] => [
-    op,
-    { state: 'rule', vjp, broadcasts: true },
-  ]),
-  ...ZERO.split(' ').map((op): [string, Treatment] => [op, { state: 'zero' }]),
-])
+/** Every operator of ai.onnx with its treatment; each stands in one family only. */
+export const TREATMENTS: ReadonlyMap<string, Treatment> = new Map(
+  FAMILIES.flatMap((family) => Object.entries(family)),
+)
+
+/** The treatment of a node's operator; undefined outside of ai.onnx and for operators that it does not have. */
+export function treatmentOf(node: Node): Treatment | undefined {
+  return node.domain === '' ? TREATMENTS.get(node.op) : undefined
+}

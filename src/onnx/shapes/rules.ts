@@ -1,13 +1,16 @@
 import { intAttribute, intsAttribute } from '../attributes.js'
 import { dtypeOf } from '../dtypes.js'
-import type { Dim, Shape, ValueInfo } from '../graph.js'
+import type { Dim, Shape } from '../graph.js'
 import type { NodeView } from '../infer.js'
 import { broadcast, normalizeAxis, product, quotient, staticShape } from './dims.js'
+import { CONTRACTION_SHAPES } from './contraction.js'
+import { CONTROL_FLOW_SHAPES } from './control-flow.js'
+import { INDEXING_SHAPES } from './indexing.js'
+import { NORMALIZATION_SHAPES } from './normalization.js'
+import { RESAMPLING_SHAPES } from './resampling.js'
+import type { ShapeRule } from './rule.js'
 import { slicedSize } from './slice.js'
 import { spatialOutput } from './spatial.js'
-
-/** What follows for a node's outputs from what is known of its inputs. */
-type ShapeRule = (view: NodeView) => readonly ValueInfo[]
 
 const same: ShapeRule = (view) => [view.info(0)]
 
@@ -309,4 +312,9 @@ export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
   ConstantOfShape: (view) => [
     { dtype: dtypeOf(view.node.attributes.get('value')?.t?.dataType ?? 1), shape: requested(view, 0) },
   ],
+  ...CONTRACTION_SHAPES,
+  ...CONTROL_FLOW_SHAPES,
+  ...INDEXING_SHAPES,
+  ...NORMALIZATION_SHAPES,
+  ...RESAMPLING_SHAPES,
 }

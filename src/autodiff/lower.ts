@@ -1,0 +1,129 @@
+import { UnsupportedOperatorError } from '../errors.js'
+import { GraphBuilder } from '../onnx/builder.js'
+import { describeNode } from '../onnx/graph.js'
+import type { Graph, Node } from '../onnx/graph.js'
+import { capturedBy, subgraphNames, subgraphOf, withSubgraphs } from '../onnx/subgraph.js'
+import { activate } from './driver.js'
+import { RuleRefusal } from './rule.js'
+import type { Rewrite, RewriteContext, Settings } from './rule.js'
+import { PROVIDER_FORMS } from './rules/provider-forms.js'
+import { treatmentOf } from './rules/table.js'
+import { knownShape } from './unknown-shape.js'
+
+export interface Lowered {
+  /** Holds the graph with the rewritten nodes, ready to be added to. */
+  readonly builder: GraphBuilder
+  /** Choices made on the way that a user should know. */
+  readonly notes: readonly string[]
+}
+
+/**
+ * Rewrites the nodes whose operators are differentiated in terms of others, where their result changes with the
+ * parameters; those whose meaning depends on the settings, wherever they stand; and with `forms: 'webgpu'` those that
+ * this provider does not run. What a rewriting emits is rewritten in its turn. Every value of the graph keeps its name.
+ *
+ * @throws UnsupportedOperatorError for a node in a form that can't be rewritten
+ */
+export function lower(graph: Graph, parameters: readonly string[], settings: Settings): Lowered {
+  const notes = new Set<string>()
+  const builder = new GraphBuilder({ ...graph, nodes: [] })
+  new Lowering(graph, builder, settings, new Set(parameters), notes).all(graph.nodes)
+  return { builder, notes: [...notes] }
+}
+
+class Lowering {
+  constructor(
+    private readonly graph: Graph,
+    private readonly builder: GraphBuilder,
+    private readonly settings: Settings,
+    private readonly active: Set<string>,
+    private readonly notes: Set<string>,
+  ) {}
+
+  all(nodes: readonly Node[]): void {
+    for (const node of nodes) this.node(node)
+  }
+
+  private node(node: Node): void {
+    const inner = this.withLoweredBodies(node)
+    const rewrite = this.rewritingOf(inner)
+    if (rewrite === undefined) {
+      this.builder.push(inner)
+      activate(inner, this.builder, this.active)
+    } else this.all(this.rewritten(inner, rewrite))
+  }
+
+  private rewritingOf(node: Node): Rewrite | undefined {
+    const treatment = treatmentOf(node)
+    if (treatment?.state === 'rewritten' && (treatment.always || this.isActive(node)))
+      return treatment.rewrite
+    const form = this.settings.forms === 'webgpu' ? PROVIDER_FORMS.get(node.op) : undefined
+    return node.domain === '' && form?.applies(node, this.builder) === true ? form.rewrite : undefined
+  }
+
+  private isActive(node: Node): boolean {
+    return [...node.inputs, ...capturedBy(node)].some((name) => this.active.has(name))
+  }
+
+  /** The nodes that take a node's place, the last ones giving its outputs their names. */
+  private rewritten(node: Node, rewrite: Rewrite): Node[] {
+    const draft = new GraphBuilder(this.emptyGraph(), this.builder, false)
+    const values = this.refusing(node, () => rewrite(this.context(node, draft)))
+    return draft.named(
+      node.outputs.flatMap((name, i): [string, string][] => {
+        const value = values[i]
+        if (name === '') return []
+        if (value === undefined) throw new TypeError(`rewriting ${node.op} gives no output ${i}`)
+        return [[name, value]]
+      }),
+    )
+  }
+
+  private emptyGraph(): Graph {
+    return { ...this.graph, inputs: [], outputs: [], initializers: new Map(), nodes: [] }
+  }
+
+  private refusing<T>(node: Node, action: () => T): T {
+    try {
+      return action()
+    } catch (error) {
+      if (!(error instanceof RuleRefusal)) throw error
+      throw new UnsupportedOperatorError(
+        `node ${describeNode(node)} can't be differentiated: ${error.message}`,
+      )
+    }
+  }
+
+  private context(node: Node, builder: GraphBuilder): RewriteContext {
+    const x = (input: number): string => node.inputs[input] ?? ''
+    return {
+      node,
+      builder,
+      settings: this.settings,
+      x,
+      wants: (output) => (node.outputs[output] ?? '') !== '',
+      shape: (input) => knownShape(builder, x(input)),
+      note: (text) => this.notes.add(text),
+    }
+  }
+
+  /** In the body of an active node everything counts as active: what is not costs a little, and harms nothing. */
+  private withLoweredBodies(node: Node): Node {
+    const names = subgraphNames(node)
+    if (names.length === 0) return node
+    const active = this.isActive(node)
+    const bodies = names.map((name): [string, Graph] => {
+      const body = subgraphOf(this.graph, node, name)
+      const builder = new GraphBuilder({ ...body, nodes: [] }, this.builder, false)
+      const values = active ? [...body.inputs.map((input) => input.name), ...capturedBy(node)] : []
+      new Lowering(body, builder, this.settings, new Set(values), this.notes).all(body.nodes)
+      return [name, { ...builder.current(), inputs: body.inputs, outputs: body.outputs }]
+    })
+    const changed = bodies.some(([name, body]) => !sameNodes(body, subgraphOf(this.graph, node, name)))
+    return changed ? withSubgraphs(node, new Map(bodies)) : node
+  }
+}
+
+function sameNodes(a: Graph, b: Graph): boolean {
+  return a.nodes.length === b.nodes.length && a.nodes.every((node, i) => node.op === b.nodes[i]!.op)
+}

@@ -1,0 +1,4 @@
+import type { Treatments } from '../rule.js'
+
+/** Further reductions and running sums. */
+export const ACCUMULATION: Treatments = {}

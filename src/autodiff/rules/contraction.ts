@@ -1,0 +1,4 @@
+import type { Treatments } from '../rule.js'
+
+/** Products of matrices and tensors beyond MatMul. */
+export const CONTRACTION: Treatments = {}

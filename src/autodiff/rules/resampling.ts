@@ -1,0 +1,4 @@
+import type { Treatments } from '../rule.js'
+
+/** Images sampled at other places. */
+export const RESAMPLING: Treatments = {}

@@ -1,0 +1,4 @@
+import type { Treatments } from '../rule.js'
+
+/** Fourier transforms. */
+export const SIGNAL: Treatments = {}

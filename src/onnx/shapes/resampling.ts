@@ -1,0 +1,3 @@
+import type { ShapeRule } from './rule.js'
+
+export const RESAMPLING_SHAPES: Readonly<Record<string, ShapeRule>> = {}
