@@ -12,6 +12,7 @@ export type { StepRange } from './trajectory/step-range.js'
 
 export { readModel as openModel } from './onnx/read.js'
 export { encodeModel } from './onnx/write.js'
+export type { FileFacts } from './onnx/write.js'
 export { graphText } from './onnx/text.js'
 export type { Dim, Graph, NamedValue, Node, Shape } from './onnx/graph.js'
 
@@ -20,8 +21,10 @@ export type { DataNeeds, DataOptions, DataSet, InputSpec, Samples, TargetSpec } 
 
 export { differentiate } from './autodiff/differentiate.js'
 export type { DifferentiateOptions, GradientGraph } from './autodiff/differentiate.js'
+export { standaloneGradient } from './autodiff/standalone.js'
+export type { StandaloneGradient, StandaloneOptions } from './autodiff/standalone.js'
 export { parseLoss } from './autodiff/losses.js'
-export type { LossSpec } from './autodiff/losses.js'
+export type { LossChoices, LossSpec, TargetNeed } from './autodiff/losses.js'
 
 export { createOnnxRuntimeEngine as createEngine } from './engines/onnxruntime.js'
 export type { OnnxRuntimeOptions as EngineOptions } from './engines/onnxruntime.js'

@@ -31,15 +31,19 @@ def operator(title, op, function, *inputs, constants=(), attributes=None, dtype=
     })
 
 
-def loss(title, name, function, prediction, target, weights=None):
-    """A loss of a prediction; samples of weight 0 are left out of what PyTorch sees."""
+def loss(title, name, function, prediction, target, weights=None, options=None, end=()):
+    """A loss of a prediction; samples of weight 0 are left out of what PyTorch sees. `end` are operators at the network's
+    end, before which the prediction stands: [operator, attributes] or, where it has none, its name."""
     z = prediction.double().requires_grad_()
-    kept = torch.tensor(weights or [1] * len(target)).nonzero().flatten()
+    weights = weights or [1] * len(target)
+    kept = torch.tensor(weights).nonzero().flatten()
     value = function(z[kept], target[kept])
     value.backward()
+    single = [function(z[i:i + 1], target[i:i + 1]).item() for i in range(len(target))]
     losses.append({
-        "title": title, "loss": name, "prediction": array(z), "target": array(target.double(), False),
-        "weights": weights or [1] * len(target), "value": value.item(), "gradient": z.grad.flatten().tolist(),
+        "title": title, "loss": name, "options": options or {}, "end": [[op, {}] if isinstance(op, str) else op for op in end],
+        "prediction": array(z), "target": array(target.double(), False), "weights": weights, "value": value.item(),
+        "single": [0 if s != s else s for s in single], "gradient": z.grad.flatten().tolist(),
     })
 
 
@@ -91,6 +95,84 @@ loss("without the samples of weight 0", "cross-entropy", F.cross_entropy, logits
 for shape in [(5,), (5, 3), (2, 3, 4), (2, 3, 2, 2)]:
     loss(f"of rank {len(shape)}", "mse", F.mse_loss, torch.randn(shape), torch.randn(shape))
 loss("without the samples of weight 0", "mse", F.mse_loss, torch.randn(4, 3), torch.randn(4, 3), [0, 1, 1, 0])
+
+classes = torch.tensor([0.5, 2.0, 0.0, 1.25])
+some = torch.tensor([0, -100, 1, 3, -100])
+
+
+def over(axis, function=F.cross_entropy, **arguments):
+    """A loss whose classes are an axis of ours; PyTorch has them at axis 1."""
+    arguments = {k: v.double() if isinstance(v, torch.Tensor) else v for k, v in arguments.items()}
+    soft = lambda t: t.movedim(axis, 1).double() if t.is_floating_point() else t
+    return lambda z, t: function(z.movedim(axis, 1), soft(t), **arguments)
+
+
+def labelled(title, options, arguments, logits, labels, axis=1, weights=None, end=(), name="cross-entropy"):
+    function = F.nll_loss if name == "nll" and not end else F.cross_entropy
+    loss(title, name, over(axis, function, **arguments), logits, labels, weights, options, end)
+
+
+listed = {"classWeights": classes.tolist()}
+labelled("with labels that are ignored", {}, {}, logits, some)
+labelled("with ignored labels and samples of weight 0", {}, {}, logits, some, weights=[0, 1, 1, 1, 0])
+labelled("with a class that is ignored", {"ignoreIndex": 3}, {"ignore_index": 3}, logits, labels)
+labelled("with smoothing", {"labelSmoothing": 0.1}, {"label_smoothing": 0.1}, logits, labels)
+labelled("with nothing but smoothing", {"labelSmoothing": 1}, {"label_smoothing": 1.0}, logits, labels)
+labelled("with smoothing and ignored labels", {"labelSmoothing": 0.3}, {"label_smoothing": 0.3}, logits, some, weights=[1, 1, 0, 1, 1])
+labelled("with class weights", listed, {"weight": classes}, logits, labels)
+labelled("with class weights and ignored labels", {**listed, "ignoreIndex": 1}, {"weight": classes, "ignore_index": 1}, logits, labels)
+labelled("with class weights, smoothing and ignored labels", {**listed, "labelSmoothing": 0.2}, {"weight": classes, "label_smoothing": 0.2},
+         logits, some, weights=[1, 1, 1, 0, 1])
+
+sequences, words = torch.randn(3, 5, 4), torch.randint(0, 4, (3, 5))
+words[0, 3:] = -100
+words[1, 0] = -100
+labelled("of positions, classes last", {}, {}, sequences, words, axis=2)
+labelled("of positions, without a sample", {}, {}, sequences, words, axis=2, weights=[1, 0, 1])
+labelled("of positions, with smoothing and weights", {**listed, "labelSmoothing": 0.1}, {"weight": classes, "label_smoothing": 0.1},
+         sequences, words, axis=2)
+labelled("of positions, a sample without any", {}, {}, sequences, torch.where(torch.arange(3)[:, None] == 1, -100, words), axis=2)
+labelled("of positions, classes at axis 1", {"classAxis": 1}, {}, torch.randn(3, 4, 5), words)
+images, pixels = torch.randn(2, 4, 3, 2), torch.randint(0, 4, (2, 3, 2))
+pixels[0, 1] = 255
+labelled("of pixels, classes at axis 1", {"ignoreIndex": 255}, {"ignore_index": 255}, images, pixels)
+labelled("of pixels, with everything", {**listed, "ignoreIndex": 255, "labelSmoothing": 0.2},
+         {"weight": classes, "ignore_index": 255, "label_smoothing": 0.2}, images, pixels, weights=[1, 1])
+labelled("of pixels, classes last", {"classAxis": -1, "ignoreIndex": 255}, {"ignore_index": 255}, images.movedim(1, 3), pixels, axis=3)
+soft = lambda *shape, axis=1: torch.softmax(torch.randn(shape), axis)
+labelled("of probabilities", {"softLabels": True}, {}, logits, soft(5, 4))
+labelled("of probabilities, with smoothing and weights", {**listed, "softLabels": True, "labelSmoothing": 0.1},
+         {"weight": classes, "label_smoothing": 0.1}, logits, soft(5, 4), weights=[1, 0, 1, 1, 1])
+labelled("of probabilities of pixels", {"softLabels": True}, {}, images, soft(2, 4, 3, 2))
+labelled("of probabilities of positions", {"softLabels": True}, {}, sequences, soft(3, 5, 4, axis=2), axis=2)
+labelled("before Softmax", {}, {}, logits, some, end=["Softmax"])
+labelled("before LogSoftmax", {}, {}, logits, some, end=[["LogSoftmax", {"axis": 1}], "Identity"])
+labelled("before the logarithm of Softmax", {}, {}, logits, some, end=["Softmax", "Log"])
+labelled("before Softmax over axis 1 of three", {}, {}, torch.randn(3, 4, 5), words, end=[["Softmax", {"axis": 1}]])
+labelled("before Softmax over axis 1 of four", {"ignoreIndex": 255}, {"ignore_index": 255}, images, pixels, end=[["Softmax", {"axis": 1}]])
+
+labelled("of five samples", {}, {}, F.log_softmax(logits, 1), labels, name="nll")
+labelled("with class weights and ignored labels", listed, {"weight": classes}, logits, some, name="nll", weights=[1, 1, 1, 0, 1])
+labelled("of pixels", {"ignoreIndex": 255}, {"ignore_index": 255}, images, pixels, name="nll")
+labelled("of positions", {}, {}, sequences, words, axis=2, name="nll")
+labelled("before LogSoftmax", listed, {"weight": classes}, logits, some, end=["LogSoftmax"], name="nll")
+
+
+def binary(title, logits, target, weights=None, end=(), options=None, weight=None):
+    weight = None if weight is None else torch.tensor(weight, dtype=torch.float64)
+    function = lambda z, t: F.binary_cross_entropy_with_logits(z, t.double(), pos_weight=weight)
+    loss(title, "bce-with-logits", function, logits, target, weights, options, end)
+
+
+for shape in [(5,), (5, 3), (2, 3, 4), (2, 3, 2, 2)]:
+    binary(f"of rank {len(shape)}", torch.randn(shape), torch.randint(0, 2, shape))
+binary("of logits far apart and at 0", torch.tensor([[-800.0, 800.0, 0.0], [40.0, -40.0, 1e-3]]), torch.tensor([[0, 0, 1], [1, 1, 0]]))
+binary("of probabilities", torch.randn(4, 3), torch.rand(4, 3), [0, 1, 1, 0])
+binary("before Sigmoid", torch.randn(4, 3), torch.rand(4, 3), end=["Sigmoid"])
+binary("with one weight", torch.randn(4, 3), torch.rand(4, 3), [1, 1, 0, 1], options={"positiveWeights": [2.5]}, weight=2.5)
+binary("with a weight for each class", torch.randn(4, 3), torch.rand(4, 3), options={"positiveWeights": [2.5, 0.5, 1.0]}, weight=[2.5, 0.5, 1.0])
+binary("with a weight for each channel", torch.randn(2, 3, 2, 2), torch.rand(2, 3, 2, 2), options={"positiveWeights": [2.5, 0.5, 1.0]},
+       weight=[[[2.5]], [[0.5]], [[1.0]]])
 
 os.makedirs("fixtures/autodiff", exist_ok=True)
 with open("fixtures/autodiff/operators.json", "w") as file:

@@ -1,14 +1,10 @@
-import { UnsupportedModelError, UsageError } from '../errors.js'
-import type { DType } from '../tensor.js'
-import { formatShape } from '../tensor.js'
+import { UnsupportedModelError } from '../errors.js'
 import type { GraphBuilder } from '../onnx/builder.js'
 import type { Dim, Graph, NamedValue } from '../onnx/graph.js'
-import { liftOpset } from '../onnx/lift.js'
-import { assertRules, reverse } from './driver.js'
-import { appendLoss, realOutputs } from './losses.js'
-import { lower } from './lower.js'
-import type { Forms, Settings } from './rule.js'
+import { backward } from './backward.js'
 import type { LossSpec, LossTerms, TargetNeed } from './losses.js'
+import { adaptToProvider } from './provider.js'
+import type { Forms, Settings } from './rule.js'
 
 export interface DifferentiateOptions {
   /** Initializers that become inputs, and with respect to which the loss is differentiated. */
@@ -40,6 +36,11 @@ export interface GradientGraph {
   readonly batch: Dim
   /** Whether the loss has one element per sample; otherwise micro-batches can't be padded. */
   readonly perSample: boolean
+  /**
+   * The operator that takes statistics over the samples of a micro-batch, so that the loss depends on how samples are
+   * cut, and none can be padded; undefined where each sample counts for itself.
+   */
+  readonly coupledBy: string | undefined
   /** Output name by parameter; parameters that the loss does not depend on are absent. */
   readonly gradients: ReadonlyMap<string, string>
   /** Choices made on the way that a user should know. */
@@ -54,59 +55,47 @@ export interface GradientGraph {
  * @throws UsageError when a parameter or the loss' output is not in the graph
  */
 export function differentiate(model: Graph, options: DifferentiateOptions): GradientGraph {
-  const settings: Settings = { batchNorm: options.batchNorm ?? 'running', forms: options.forms ?? 'cpu' }
-  const lowered = lower(withParameters(liftOpset(model), options.parameters), options.parameters, settings)
-  const { builder } = lowered
-  const network = builder.current()
-  const data = model.inputs
-  const batch = batchOf(data)
-  const added: NamedValue[] = []
-  const declare = (input: NamedValue): void => {
-    added.push(input)
-    builder.declare(input)
-  }
-  const weight: NamedValue = {
-    name: freeName(builder, 'sample_weight'),
-    dtype: lossType(network, builder, options.loss),
-    shape: [batch],
-  }
-  declare(weight)
-  assertRules(network, builder, options.parameters, [judged(network, builder, options.loss)], model.opsets)
-  const loss = appendLoss(options.loss, {
-    graph: network,
-    builder,
-    batch,
-    weight: weight.name,
-    targetName: freeName(builder, 'target'),
-    declare,
-  })
-  const cotangents = reverse(network, builder, options.parameters, loss.seeds, settings, model.opsets)
-  if (cotangents.size === 0)
-    throw new UnsupportedModelError(
-      `the loss does not depend on any of the ${options.parameters.length} bound parameters (${options.parameters.slice(0, 3).join(', ')}, ...)`,
-    )
-  const outputs = outputsOf(loss, cotangents)
-  const taken = [...outputs.keys()].find((name) => builder.has(name))
-  if (taken !== undefined)
-    throw new UnsupportedModelError(
-      `the model has a value named '${taken}' already: is it a gradient graph? Give the network that it was made from`,
-    )
-  const graph = builder.finish([...network.inputs, ...added], outputs)
+  const { parameters, loss } = options
+  const settings = settingsOf(options)
+  const built = backward(model, { parameters, loss, settings, result: 'sums' })
+  const { builder, cotangents, data, target, weight, batch } = built
+  const outputs = outputsOf(built.loss, cotangents)
+  assertFree(builder, outputs.keys())
+  const graph = adaptToProvider(builder.finish(built.allInputs, outputs), settings)
   const used = new Set(graph.inputs.map(({ name }) => name))
   return {
     graph,
     inputs: data.filter(({ name }) => used.has(name)),
-    target: loss.target,
+    target,
     weight,
     batch,
-    perSample: loss.perSample,
+    perSample: built.loss.perSample,
+    coupledBy: built.coupledBy,
     gradients: new Map([...cotangents.keys()].map((name) => [name, gradientName(name)])),
-    notes: [...lowered.notes, ...loss.notes],
+    notes: built.notes,
   }
 }
 
-function gradientName(parameter: string): string {
+/** The settings that options ask for, with their defaults. */
+export function settingsOf({
+  batchNorm,
+  forms,
+}: Pick<DifferentiateOptions, 'batchNorm' | 'forms'>): Settings {
+  return { batchNorm: batchNorm ?? 'running', forms: forms ?? 'cpu' }
+}
+
+/** The name of the output that holds a parameter's gradient. */
+export function gradientName(parameter: string): string {
   return `gradient/${parameter}`
+}
+
+/** Refuses names of outputs that the network's own values have. */
+export function assertFree(builder: GraphBuilder, names: Iterable<string>): void {
+  const taken = [...names].find((name) => builder.has(name))
+  if (taken !== undefined)
+    throw new UnsupportedModelError(
+      `the model has a value named '${taken}' already: is it a gradient graph? Give the network that it was made from`,
+    )
 }
 
 function outputsOf(loss: LossTerms, cotangents: ReadonlyMap<string, string>): Map<string, string> {
@@ -115,55 +104,4 @@ function outputsOf(loss: LossTerms, cotangents: ReadonlyMap<string, string>): Ma
     [DENOMINATORS, loss.denominators],
     ...[...cotangents].map(([name, value]): [string, string] => [gradientName(name), value]),
   ])
-}
-
-/** The graph with some initializers turned into plain inputs (an initializer listed as input can't be overridden). */
-function withParameters(graph: Graph, parameters: readonly string[]): Graph {
-  const initializers = new Map(graph.initializers)
-  const inputs = parameters.map((name): NamedValue => {
-    const initializer = initializers.get(name)
-    if (initializer === undefined) throw new UsageError(`the model has no initializer '${name}'`)
-    if (initializer.dtype !== 'float32' && initializer.dtype !== 'float64')
-      throw new UnsupportedModelError(
-        `the network keeps '${name}' in ${initializer.dtype ?? 'a type that is not read'}: export it in float32 (the checkpoints may stay as they are)`,
-      )
-    initializers.delete(name)
-    return { name, dtype: initializer.dtype, shape: initializer.shape }
-  })
-  return { ...graph, inputs: [...graph.inputs, ...inputs], initializers }
-}
-
-/** The batch axis is the first of every input; all must agree on it. */
-function batchOf(inputs: readonly NamedValue[]): Dim {
-  const sizes = inputs.map(({ name, shape }): Dim => {
-    const size = shape?.[0]
-    if (size === undefined)
-      throw new UnsupportedModelError(
-        `the network's input '${name}' has no batch axis (it is ${formatShape(shape ?? [])})`,
-      )
-    return size
-  })
-  const [first] = sizes
-  if (first === undefined) throw new UnsupportedModelError('the network has no inputs to put data in')
-  const fixed = sizes.find((size) => typeof size === 'number')
-  const other = sizes.find((size) => typeof size === 'number' && size !== fixed)
-  if (other !== undefined)
-    throw new UnsupportedModelError(
-      `the network's inputs have different batch sizes: ${inputs.map(({ name, shape }) => `${name} ${formatShape(shape ?? [])}`).join(', ')}`,
-    )
-  return fixed ?? first
-}
-
-/** The value that the loss is a function of. */
-function judged(graph: Graph, builder: GraphBuilder, loss: LossSpec): string {
-  return loss.kind === 'output' ? loss.name : (realOutputs(graph, builder)[0]?.name ?? '')
-}
-
-/** The loss is computed in the type of what it is a function of. */
-function lossType(graph: Graph, builder: GraphBuilder, loss: LossSpec): DType {
-  return builder.info(judged(graph, builder, loss)).dtype === 'float64' ? 'float64' : 'float32'
-}
-
-function freeName(builder: GraphBuilder, name: string): string {
-  return builder.has(name) ? freeName(builder, `${name}_`) : name
 }

@@ -31,21 +31,57 @@ export function reverse(
   settings: Settings,
   opsets: Graph['opsets'] = graph.opsets,
 ): Map<string, string> {
+  const terms = reverseTerms(graph, builder, parameters, seeds, settings, opsets)
+  return new Map([...terms].map(([name, parts]) => [name, addedUp(builder, name, parts)]))
+}
+
+/** As `reverse`, with the terms whose sum each parameter's cotangent is. */
+export function reverseTerms(
+  graph: Graph,
+  builder: GraphBuilder,
+  parameters: readonly string[],
+  seeds: ReadonlyMap<string, string>,
+  settings: Settings,
+  opsets: Graph['opsets'] = graph.opsets,
+): Map<string, string[]> {
   const active = activeValues(graph, builder, parameters)
-  const cotangents = new Map([...seeds].filter(([value]) => active.has(value)))
-  const accumulate = (input: string, cotangent: string): void => {
-    const sum = cotangents.get(input)
-    const total = sum === undefined ? cotangent : builder.add('Add', [sum, cotangent])
-    // not every operator that rules emit has a shape rule, but a cotangent always has its value's shape
-    builder.declareLike(total, input)
-    cotangents.set(input, total)
+  const terms = new Map<string, string[]>(parameters.map((name) => [name, []]))
+  const cotangents = new Map<string, string>()
+  const accumulate = (value: string, cotangent: string): void => {
+    const own = terms.get(value)
+    const sum = cotangents.get(value)
+    if (own !== undefined) own.push(cotangent)
+    else cotangents.set(value, addedUp(builder, value, sum === undefined ? [cotangent] : [sum, cotangent]))
+  }
+  const start = [...seeds].filter(([value]) => active.has(value))
+  for (const [value, cotangent] of start) {
+    if (terms.has(value)) accumulate(value, cotangent)
+    else cotangents.set(value, cotangent)
   }
   const state: Walk = { graph, builder, settings, active, cotangents, accumulate }
-  for (const ruled of nodesOnPath(graph, active, cotangents.keys(), opsets)) {
+  const path = nodesOnPath(
+    graph,
+    active,
+    start.map(([value]) => value),
+    opsets,
+  )
+  for (const ruled of path) {
     if (!ruled.node.outputs.some((name) => cotangents.has(name))) continue
     for (const [input, cotangent] of inputCotangents(state, ruled)) accumulate(input, cotangent)
   }
-  return new Map(parameters.flatMap((name) => (cotangents.has(name) ? [[name, cotangents.get(name)!]] : [])))
+  return new Map([...terms].filter(([, parts]) => parts.length > 0))
+}
+
+/** The cotangent of a value from its terms. */
+export function addedUp(builder: GraphBuilder, value: string, terms: readonly string[]): string {
+  const total = terms.reduce((sum, term) => {
+    const next = builder.add('Add', [sum, term])
+    builder.declareLike(next, value)
+    return next
+  })
+  // not every operator that rules emit has a shape rule, but a cotangent always has its value's shape
+  builder.declareLike(total, value)
+  return total
 }
 
 /** What a walk over the nodes carries along. */
@@ -119,15 +155,26 @@ function nodesOnPath(
   seeds: Iterable<string>,
   opsets: Graph['opsets'],
 ): RuledNode[] {
-  const reached = new Set(seeds)
-  const path = graph.nodes.toReversed().filter((node) => {
-    if (!node.outputs.some((name) => reached.has(name))) return false
-    for (const name of [...node.inputs, ...capturedBy(node)]) if (active.has(name)) reached.add(name)
-    return reads(node, active)
-  })
+  const { path } = reachedFrom(graph, active, seeds)
   const refused = path.toReversed().find((node) => treatmentOf(node)?.state !== 'rule')
   if (refused !== undefined) throw noRule(refused, opsets)
   return path.map((node) => ({ node, rule: treatmentOf(node) as RuledNode['rule'] }))
+}
+
+/** The active values that the seeds depend on, and the nodes in between, last first. */
+export function reachedFrom(
+  graph: Graph,
+  active: ReadonlySet<string>,
+  seeds: Iterable<string>,
+): { readonly reached: ReadonlySet<string>; readonly path: readonly Node[] } {
+  const reached = new Set(seeds)
+  const path = graph.nodes.toReversed().filter((node) => {
+    if (!node.outputs.some((name) => reached.has(name) && active.has(name))) return false
+    for (const name of node.inputs) if (active.has(name)) reached.add(name)
+    for (const name of capturedBy(node)) if (active.has(name)) reached.add(name)
+    return reads(node, active)
+  })
+  return { reached, path }
 }
 
 function inputCotangents(state: Walk, { node, rule }: RuledNode): [input: string, cotangent: string][] {
@@ -183,7 +230,9 @@ function vjpContext(state: Walk, node: Node): VjpContext {
     y: (output = 0) => node.outputs[output] ?? '',
     needs: (input) => active.has(x(input)),
     isActive: (value) => active.has(value),
-    accumulate,
+    accumulate: (value, cotangent) => {
+      if (active.has(value)) accumulate(value, cotangent)
+    },
     shape: (input) => knownShape(builder, x(input)),
   }
 }

@@ -1,9 +1,12 @@
 import { UnsupportedOperatorError } from '../errors.js'
+import { elementCount } from '../tensor.js'
 import { GraphBuilder } from '../onnx/builder.js'
 import { describeNode } from '../onnx/graph.js'
 import type { Graph, Node } from '../onnx/graph.js'
-import { capturedBy, subgraphNames, subgraphOf, withSubgraphs } from '../onnx/subgraph.js'
+import { capturedBy, renameReads, subgraphNames, withSubgraphs } from '../onnx/subgraph.js'
 import { activate } from './driver.js'
+import { withStackedLists } from './lists.js'
+import { readersOf } from './readers.js'
 import { RuleRefusal } from './rule.js'
 import type { Rewrite, RewriteContext, Settings } from './rule.js'
 import { PROVIDER_FORMS } from './rules/provider-forms.js'
@@ -20,18 +23,22 @@ export interface Lowered {
 /**
  * Rewrites the nodes whose operators are differentiated in terms of others, where their result changes with the
  * parameters; those whose meaning depends on the settings, wherever they stand; and with `forms: 'webgpu'` those that
- * this provider does not run. What a rewriting emits is rewritten in its turn. Every value of the graph keeps its name.
+ * this provider does not run. What a rewriting emits is rewritten in its turn. Every value of the graph keeps its name,
+ * but for lists that a loop appends to, which become tensors (withStackedLists).
  *
  * @throws UnsupportedOperatorError for a node in a form that can't be rewritten
  */
-export function lower(graph: Graph, parameters: readonly string[], settings: Settings): Lowered {
+export function lower(model: Graph, parameters: readonly string[], settings: Settings): Lowered {
   const notes = new Set<string>()
+  const graph = withStackedLists(model)
   const builder = new GraphBuilder({ ...graph, nodes: [] })
   new Lowering(graph, builder, settings, new Set(parameters), notes).all(graph.nodes)
   return { builder, notes: [...notes] }
 }
 
 class Lowering {
+  private readonly canonical = new WeakSet<Node>()
+
   constructor(
     private readonly graph: Graph,
     private readonly builder: GraphBuilder,
@@ -47,14 +54,23 @@ class Lowering {
   private node(node: Node): void {
     const inner = this.withLoweredBodies(node)
     const rewrite = this.rewritingOf(inner)
-    if (rewrite === undefined) {
+    const nodes = rewrite && this.rewritten(inner, rewrite)
+    if (nodes === undefined) {
       this.builder.push(inner)
       activate(inner, this.builder, this.active)
-    } else this.all(this.rewritten(inner, rewrite))
+    } else this.all(this.marked(nodes, inner))
+  }
+
+  /** Nodes of an operator that its own rewriting emits are in the form that its rule knows: they stay. */
+  private marked(nodes: Node[], { op, domain }: Node): Node[] {
+    for (const node of nodes) if (node.op === op && node.domain === domain) this.canonical.add(node)
+    return nodes
   }
 
   private rewritingOf(node: Node): Rewrite | undefined {
     const treatment = treatmentOf(node)
+    if (treatment?.state === 'rule' && treatment.canonical !== undefined && !this.canonical.has(node))
+      return treatment.canonical
     if (treatment?.state === 'rewritten' && (treatment.always || this.isActive(node)))
       return treatment.rewrite
     const form = this.settings.forms === 'webgpu' ? PROVIDER_FORMS.get(node.op) : undefined
@@ -65,10 +81,11 @@ class Lowering {
     return [...node.inputs, ...capturedBy(node)].some((name) => this.active.has(name))
   }
 
-  /** The nodes that take a node's place, the last ones giving its outputs their names. */
-  private rewritten(node: Node, rewrite: Rewrite): Node[] {
+  /** The nodes that take a node's place, the last ones giving its outputs their names; undefined where it stays. */
+  private rewritten(node: Node, rewrite: Rewrite): Node[] | undefined {
     const draft = new GraphBuilder(this.emptyGraph(), this.builder, false)
     const values = this.refusing(node, () => rewrite(this.context(node, draft)))
+    if (values === undefined) return undefined
     return draft.named(
       node.outputs.flatMap((name, i): [string, string][] => {
         const value = values[i]
@@ -100,9 +117,11 @@ class Lowering {
       node,
       builder,
       settings: this.settings,
+      active: this.isActive(node),
       x,
       wants: (output) => (node.outputs[output] ?? '') !== '',
       shape: (input) => knownShape(builder, x(input)),
+      readers: (value) => readersOf(this.graph, value),
       note: (text) => this.notes.add(text),
     }
   }
@@ -112,18 +131,38 @@ class Lowering {
     const names = subgraphNames(node)
     if (names.length === 0) return node
     const active = this.isActive(node)
-    const bodies = names.map((name): [string, Graph] => {
-      const body = subgraphOf(this.graph, node, name)
+    const bodies = names.map((name) => {
+      const body = this.builder.body(node, name)
       const builder = new GraphBuilder({ ...body, nodes: [] }, this.builder, false)
       const values = active ? [...body.inputs.map((input) => input.name), ...capturedBy(node)] : []
       new Lowering(body, builder, this.settings, new Set(values), this.notes).all(body.nodes)
-      return [name, { ...builder.current(), inputs: body.inputs, outputs: body.outputs }]
+      const lowered = active ? this.sharingConstants(builder.current()) : builder.current()
+      const graph: Graph = { ...lowered, inputs: body.inputs, outputs: body.outputs }
+      return { name, graph, changed: !sameNodes(body, lowered) }
     })
-    const changed = bodies.some(([name, body]) => !sameNodes(body, subgraphOf(this.graph, node, name)))
-    return changed ? withSubgraphs(node, new Map(bodies)) : node
+    if (!bodies.some(({ changed }) => changed)) return node
+    return withSubgraphs(node, new Map(bodies.map(({ name, graph }) => [name, graph])))
+  }
+
+  /** A body whose large constants are held by the graph around: that of the way back reads them too. */
+  private sharingConstants(body: Graph): Graph {
+    const outputs = new Set(body.outputs.map(({ name }) => name))
+    const large = [...body.initializers].filter(
+      ([name, { shape }]) => elementCount(shape) > LARGEST_COPIED && !outputs.has(name),
+    )
+    if (large.length === 0) return body
+    const names = new Map(large.map(([name, initializer]) => [name, this.builder.hold(initializer)]))
+    return {
+      ...body,
+      initializers: new Map([...body.initializers].filter(([name]) => !names.has(name))),
+      nodes: body.nodes.map((node) => renameReads(node, (name) => names.get(name) ?? name)),
+    }
   }
 }
 
+/** Constants of a body up to this many elements stay there. */
+const LARGEST_COPIED = 64
+
 function sameNodes(a: Graph, b: Graph): boolean {
-  return a.nodes.length === b.nodes.length && a.nodes.every((node, i) => node.op === b.nodes[i]!.op)
+  return a.nodes.length === b.nodes.length && a.nodes.every((node, i) => node === b.nodes[i])
 }

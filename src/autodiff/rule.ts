@@ -64,25 +64,36 @@ export interface RewriteContext {
   readonly node: Node
   readonly builder: GraphBuilder
   readonly settings: Settings
+  /** Whether the node reads something that changes with the parameters; else only an `always` rewriting sees it. */
+  readonly active: boolean
   /** Name of an input; '' where it is omitted. */
   x(input: number): string
   /** Whether an output has a name: '' and absent ones need not be computed. */
   wants(output: number): boolean
   /** The shape of an input; a RuleRefusal where its rank is unknown and the rewriting can't do without. */
   shape(input: number): Shape
+  /** How often the graph's nodes and outputs read a value. */
+  readers(value: string): number
   /** Tells the user of a choice that was made, once. */
   note(text: string): void
 }
 
 /**
  * A node in terms of others: emits them with the builder and gives the values of the outputs (undefined for one that
- * is not wanted). Throws RuleRefusal for a form that can't be rewritten.
+ * is not wanted), or undefined for a node that shall stay as it is. Throws RuleRefusal for a form that can't be
+ * rewritten.
  */
-export type Rewrite = (context: RewriteContext) => readonly (string | undefined)[]
+export type Rewrite = (context: RewriteContext) => readonly (string | undefined)[] | undefined
 
 /** How an operator is differentiated. */
 export type Treatment =
-  | { readonly state: 'rule'; readonly vjp: Vjp; readonly broadcasts: boolean }
+  | {
+      readonly state: 'rule'
+      readonly vjp: Vjp
+      readonly broadcasts: boolean
+      /** Brings the node into the one form that the rule knows, wherever it stands. */
+      readonly canonical?: Rewrite
+    }
   /** Constant almost everywhere, or not a number: no cotangent goes further. */
   | { readonly state: 'zero' }
   /**
@@ -104,6 +115,11 @@ export function rule(vjp: Vjp): Treatment {
 /** Cotangents by a rule, in the shape of the broadcast output. */
 export function broadcasting(vjp: Vjp): Treatment {
   return { state: 'rule', vjp, broadcasts: true }
+}
+
+/** Cotangents by a rule for nodes in one form, into which `canonical` brings all others. */
+export function canonicalRule(vjp: Vjp, canonical: Rewrite): Treatment {
+  return { state: 'rule', vjp, broadcasts: false, canonical }
 }
 
 export function rewritten(rewrite: Rewrite): Treatment {

@@ -5,11 +5,13 @@ import { RuleRefusal } from './rule.js'
 
 /** Why the shape of a value is not known: the node where inference first lost it, or the input that declares none. */
 export function reasonForUnknownShape(builder: GraphBuilder, value: string): string {
-  const producer = builder.producer(value)
-  if (producer === undefined) return `'${value}' is declared without a shape`
-  const before = producer.inputs.find((name) => name !== '' && builder.shapeOf(name) === undefined)
-  if (before !== undefined) return reasonForUnknownShape(builder, before)
-  return `the output of node ${describeNode(producer)} can't be inferred`
+  for (let lost = value; ;) {
+    const producer = builder.producer(lost)
+    if (producer === undefined) return `'${lost}' is declared without a shape`
+    const before = producer.inputs.find((name) => name !== '' && builder.shapeOf(name) === undefined)
+    if (before === undefined) return `the output of node ${describeNode(producer)} can't be inferred`
+    lost = before
+  }
 }
 
 /** A value's shape, whose sizes may be symbols. Throws RuleRefusal where not even its rank is known. */

@@ -2,7 +2,6 @@ import pc from 'picocolors'
 import type { Colors } from 'picocolors/types.js'
 import type { ArgumentsCamelCase, Argv, CommandModule, Options } from 'yargs'
 import { summarize } from '../analysis/summary.js'
-import { LOSS_NAMES, parseLoss } from '../autodiff/losses.js'
 import { EXIT, UsageError } from '../errors.js'
 import type { RunOptions } from '../replay/options.js'
 import { runReplay } from '../replay/run.js'
@@ -12,6 +11,7 @@ import { GRANULARITIES } from '../tables/schema.js'
 import { parseStepRange } from '../trajectory/step-range.js'
 import { checkOptions } from './check-options.js'
 import { onInterrupt } from './interrupt.js'
+import { LOSS_OPTIONS, readLoss } from './loss-options.js'
 import { formatSeconds, progressDisplay } from './progress.js'
 import { renderSummary } from './summary.js'
 
@@ -31,6 +31,10 @@ const EXAMPLES: readonly [string, string][] = [
   [
     '$0 run weights.h5 --model model.onnx --train train.h5 --val val.h5 --loss cross-entropy --granularity parameter --out results',
     "a file of many saves, with every parameter's LCA in every interval",
+  ],
+  [
+    '$0 run checkpoints/ --model resnet.onnx --train train.npz --loss cross-entropy --batchnorm batch --batch-size 128 --out results',
+    'BatchNorm on the statistics of each micro-batch, as in training',
   ],
   [
     '$0 run checkpoints/ --model with-loss.onnx --train train.npz --loss output:loss --val test=test.npz --out results',
@@ -66,7 +70,7 @@ const OPTIONS = {
     default: [] as string[],
     describe: 'Further data sets, FILE or NAME=FILE (repeatable)',
   },
-  loss: { type: 'string', demandOption: true, describe: `The loss: ${LOSS_NAMES.join(', ')}` },
+  ...LOSS_OPTIONS,
   out: { type: 'string', demandOption: true, describe: 'Folder that the tables are written to' },
   input: { type: 'string', describe: 'Name of the input array [x, inputs or images]' },
   target: { type: 'string', describe: 'Name of the target array [y, targets or labels]' },
@@ -92,6 +96,11 @@ const OPTIONS = {
     default: 'unit' as const,
     describe: 'How far the tables per interval go down',
   },
+  batchnorm: {
+    choices: ['running', 'batch'] as const,
+    default: 'running' as const,
+    describe: "BatchNorm's statistics: the checkpoints' own, or each micro-batch's (needs --batch-size)",
+  },
   'batch-size': { type: 'number', describe: 'Samples per micro-batch [chosen for the model]' },
   overwrite: { type: 'boolean', default: false, describe: 'Replace results that are in --out' },
   json: { type: 'boolean', default: false, describe: 'Print the summary as JSON' },
@@ -102,7 +111,8 @@ function options(yargs: Argv) {
     .positional('checkpoints', {
       type: 'string',
       demandOption: true,
-      describe: 'Folder of checkpoints (.safetensors; .pt .pth .ckpt), or one .h5 that holds many saves',
+      describe:
+        'Folder of checkpoints (.safetensors; .pt .pth .ckpt; a folder for each: checkpoint-N/), or one .h5 of many saves',
     })
     .options(OPTIONS)
     .middleware(checkOptions({ ...OPTIONS, checkpoints: {} }), true)
@@ -115,7 +125,7 @@ async function run(argv: RunArguments): Promise<number> {
     display.line('stopping: keeping the finished intervals (interrupt again to drop them)')
   })
   try {
-    const result = await runReplay(runOptions(argv), {
+    const result = await runReplay(await runOptions(argv), {
       signal: interrupt.signal,
       onNote: (note) => {
         display.line(`· ${note}`)
@@ -156,6 +166,7 @@ async function report(argv: RunArguments, { manifest, outcome }: RunResult, seco
       status: manifest.status,
       tolerance,
       result: manifest.result,
+      batchnorm: manifest.model.batchnorm ?? null,
       ...summary,
       tables: manifest.tables,
     }
@@ -172,17 +183,18 @@ function colors(): Colors {
   return pc.createColors(pc.isColorSupported && (forced || process.stdout.isTTY))
 }
 
-function runOptions(argv: RunArguments): RunOptions {
+async function runOptions(argv: RunArguments): Promise<RunOptions> {
   const { input, target, steps, batchSize } = argv
   return {
     checkpoints: argv.checkpoints,
     model: argv.model,
     splits: namedSplits(argv),
-    loss: parseLoss(argv.loss),
+    loss: await readLoss(argv),
     scale: argv.scale,
     tolerance: positive('--tolerance', argv.tolerance),
     maxSplits: powerOfTwo('--max-splits', argv.maxSplits),
     granularity: argv.granularity,
+    batchNorm: argv.batchnorm,
     out: argv.out,
     overwrite: argv.overwrite,
     ...(input !== undefined && { input }),

@@ -22,6 +22,7 @@ export function renderSummary(facts: SummaryFacts, color: Colors): string {
   return [
     '',
     ...headline(facts, color),
+    ...batchNorm(facts),
     '',
     ...losses(facts, color),
     '',
@@ -43,6 +44,13 @@ function headline({ summary, seconds }: SummaryFacts, color: Colors): string[] {
   return [
     `  ${color.bold(run)} · ${grouped(parameters)} parameters in ${tensors} tensors · replayed in ${seconds}`,
   ]
+}
+
+/** Which loss was measured, where BatchNorm leaves a choice. */
+function batchNorm({ manifest: { model, options } }: SummaryFacts): string[] {
+  if (model.batchnorm === 'batch')
+    return [`  BatchNorm on the statistics of each micro-batch of ${String(options.batch_size)} samples`]
+  return model.batchnorm === 'running' ? ['  BatchNorm on the running statistics of each checkpoint'] : []
 }
 
 function losses({ summary, tolerance, noiseFloor }: SummaryFacts, color: Colors): string[] {

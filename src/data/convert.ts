@@ -67,31 +67,53 @@ export async function readIntegers(array: ReadableArray, dtype: IntegerDType): P
   return target
 }
 
+/** Which labels there may be. */
+export interface LabelRange {
+  /** The number of classes, where it is known. */
+  readonly classes?: number
+  /** A label that stands for a position without one. */
+  readonly ignored?: number
+  /** How much the label of each class counts, where they differ. */
+  readonly weights?: readonly number[]
+}
+
 /**
  * Class indices for the loss, as int64.
- * @param classes the number of classes, where it is known
- * @throws DataError that names the first label that is no class
+ * @throws DataError that names the first label that is no class, or says that none of them counts
  */
-export async function readLabels(array: ReadableArray, classes: number | undefined): Promise<BigInt64Array> {
+export async function readLabels(array: ReadableArray, range: LabelRange): Promise<BigInt64Array> {
+  const { classes, ignored, weights } = range
   const target = allocate(array, (length) => new BigInt64Array(length))
   const limit = classes ?? Number.MAX_SAFE_INTEGER
+  let counted = 0
   await fill<bigint>(target, array, (value, position) => {
     const whole = typeof value === 'bigint' || Number.isInteger(value)
-    if (whole && value >= 0 && value < limit) return BigInt(value)
-    throw badLabel(array, value, position, whole ? classes : undefined)
+    if (whole && Number(value) === ignored) return BigInt(value)
+    if (!whole || value < 0 || value >= limit) throw badLabel(array, value, position, whole, range)
+    if (weights?.[Number(value)] !== 0) counted += 1
+    return BigInt(value)
   })
-  return target
+  if (counted > 0) return target
+  throw new DataError(
+    weights === undefined
+      ? `${array.where}: all labels are ${ignored ?? NaN}, which is ignored, so that there is no loss`
+      : `${array.where}: no label counts: all are ignored, or of classes of weight 0, so that there is no loss`,
+  )
 }
 
 function badLabel(
   array: ReadableArray,
   value: number | bigint,
   position: number,
-  classes: number | undefined,
+  whole: boolean,
+  { classes, ignored }: LabelRange,
 ): DataError {
   const allowed =
-    classes === undefined ? 'whole numbers from 0' : `0 to ${classes - 1}: the network has ${classes} classes`
+    classes === undefined || !whole
+      ? 'whole numbers from 0'
+      : `0 to ${classes - 1}: the network has ${classes} classes`
+  const other = ignored === undefined || !whole ? '' : `; ${ignored} is ignored`
   return new DataError(
-    `${array.where} holds label ${String(value)} at index ${showIndex(position, array.shape)}; labels are ${allowed}`,
+    `${array.where} holds label ${String(value)} at index ${showIndex(position, array.shape)}; labels are ${allowed}${other}`,
   )
 }

@@ -12,10 +12,19 @@ export interface InputSpec {
 
 /** What the loss compares the prediction with. */
 export type TargetSpec =
-  /** Class indices, one for each position of a sample (none: one per sample); `classes` where it is known. */
-  | { readonly kind: 'labels'; readonly classes?: number; readonly positions: readonly Dim[] }
-  /** Real numbers in the prediction's dims, batch axis first. */
-  | { readonly kind: 'values'; readonly dims: readonly Dim[] }
+  /** Class indices, one for each position of a sample (none: one per sample). */
+  | {
+      readonly kind: 'labels'
+      /** Their number, where it is known. */
+      readonly classes?: number
+      readonly positions: readonly Dim[]
+      /** A label that stands for a position without one. */
+      readonly ignored?: number
+      /** How much the label of each class counts, where they differ. */
+      readonly weights?: readonly number[]
+    }
+  /** Numbers in the given dims, batch axis first; float32 unless said otherwise. */
+  | { readonly kind: 'values'; readonly dims: readonly Dim[]; readonly dtype?: DType }
 
 export interface DataNeeds {
   readonly inputs: readonly InputSpec[]

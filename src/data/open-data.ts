@@ -74,31 +74,46 @@ async function readTarget(
 ): Promise<Samples | undefined> {
   if (spec === undefined || array === undefined) return undefined
   if (spec.kind === 'labels') return readLabelTarget(array, spec, notes)
-  const sampleShape = fit(array, spec.dims.slice(1), `${array.where} for the target`, notes)
+  const { dtype = 'float32', dims } = spec
+  const sampleShape = fit(array, dims.slice(1), `${array.where} for the target`, notes)
   // A network that reproduces its input must see both on one scale; any other target is in units of its own.
   const isInput = [...inputs.values()].includes(array)
-  if (!isInput && array.dtype === 'uint8')
+  if (!isInput && array.dtype === 'uint8' && !isInteger(dtype))
     notes.push(`${array.where}: uint8 targets are taken as they are, not divided by 255`)
+  if (isInteger(dtype)) return { dtype, sampleShape, data: await readIntegers(array, dtype) }
   const divisor = isInput ? divisorOf(array, scale, []) : 1
-  return { dtype: 'float32', sampleShape, data: await readFloats(array, 'float32', divisor) }
+  return { dtype, sampleShape, data: await readFloats(array, dtype, divisor) }
 }
 
 async function readLabelTarget(
   array: ReadableArray,
-  { classes, positions }: Extract<TargetSpec, { kind: 'labels' }>,
+  spec: Extract<TargetSpec, { kind: 'labels' }>,
   notes: string[],
 ): Promise<Samples> {
+  const { classes, positions } = spec
   const isOneHot = classes !== undefined && classes > 1 && array.shape[1] === classes
   if (isOneHot && array.shape.length === 2 && positions.length === 0) {
     throw new DataError(
       `${array.where} is ${formatShape(array.shape)}: one-hot rows, but the loss takes class indices; ` +
-        'save y.argmax(axis=1)',
+        'save y.argmax(axis=1), or take the rows as probabilities with --soft-labels',
     )
   }
-  const sampleShape = fit(array, positions, `${array.where} for the labels`, notes)
+  const sampleShape = fitLabels(array, positions, notes)
   if (isFloat(array.dtype))
     notes.push(`${array.where}: labels are stored as ${array.dtype}, taken as whole numbers`)
-  return { dtype: 'int64', sampleShape, data: await readLabels(array, classes) }
+  return { dtype: 'int64', sampleShape, data: await readLabels(array, spec) }
+}
+
+/** Labels of another shape may belong to a loss that takes another axis of the prediction as its classes. */
+function fitLabels(array: ReadableArray, positions: readonly Dim[], notes: string[]): readonly number[] {
+  try {
+    return fit(array, positions, `${array.where} for the labels`, notes)
+  } catch (error) {
+    if (!(error instanceof DataError) || positions.length === 0) throw error
+    throw new DataError(
+      `${error.message}; if the classes are another axis of the network's output, say so with --class-axis`,
+    )
+  }
 }
 
 function fit(

@@ -7,7 +7,13 @@ const text = new TextDecoder()
 const bytes = new TextEncoder()
 
 /** Values that `attributes` turns into ONNX attributes: whole numbers to INT(S), `float()` to FLOAT, text to STRING. */
-export type AttributeValue = number | readonly number[] | string | { readonly float: number }
+export type AttributeValue =
+  | number
+  | readonly number[]
+  | string
+  | { readonly float: number }
+  | { readonly floats: readonly number[] }
+  | { readonly strings: readonly string[] }
 
 /** Attributes for a new node, from plain values; numbers are ONNX ints, `{ float: x }` an ONNX float. */
 export function attributes(values: Readonly<Record<string, AttributeValue>>): Map<string, AttributeProto> {
@@ -19,7 +25,14 @@ function attribute(name: string, value: AttributeValue): AttributeProto {
     return create(AttributeProtoSchema, { name, type: Type.INT, i: BigInt(value) })
   if (typeof value === 'string')
     return create(AttributeProtoSchema, { name, type: Type.STRING, s: bytes.encode(value) })
-  if ('float' in value) return create(AttributeProtoSchema, { name, type: Type.FLOAT, f: value.float })
+  if ('float' in value)
+    return create(AttributeProtoSchema, { name, type: Type.FLOAT, f: Math.fround(value.float) })
+  if ('floats' in value)
+    return create(AttributeProtoSchema, { name, type: Type.FLOATS, floats: value.floats.map(Math.fround) })
+  if ('strings' in value) {
+    const strings = value.strings.map((one) => bytes.encode(one))
+    return create(AttributeProtoSchema, { name, type: Type.STRINGS, strings })
+  }
   return create(AttributeProtoSchema, { name, type: Type.INTS, ints: value.map(BigInt) })
 }
 
@@ -47,5 +60,6 @@ export function stringAttribute(node: Node, name: string, otherwise: string): st
 
 /** Whether a node carries a graph in an attribute (If, Loop, Scan). */
 export function hasSubgraph(node: Node): boolean {
-  return [...node.attributes.values()].some((a) => a.g !== undefined || a.graphs.length > 0)
+  for (const { g, graphs } of node.attributes.values()) if (g !== undefined || graphs.length > 0) return true
+  return false
 }

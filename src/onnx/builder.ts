@@ -1,3 +1,5 @@
+import { narrowBfloat16, narrowFloat16 } from '../io/float16.js'
+import { createHash } from 'node:crypto'
 import type { DType } from '../tensor.js'
 import { attributes } from './attributes.js'
 import type { AttributeValue } from './attributes.js'
@@ -6,7 +8,7 @@ import { opsetOf } from './graph.js'
 import type { Graph, Initializer, NamedValue, Node, Shape, ValueInfo } from './graph.js'
 import { Inference } from './infer.js'
 import type { AttributeProto } from './proto/onnx_pb.js'
-import { constantOf } from './read.js'
+import { constantOf } from './from-proto.js'
 import { sameShape, staticShape } from './shapes/dims.js'
 import { capturedBy, renameReads } from './subgraph.js'
 
@@ -22,6 +24,8 @@ export class GraphBuilder {
   private readonly nodes: Node[]
   private readonly initializers: Map<string, Initializer>
   private readonly known = new Map<string, readonly string[]>()
+  /** Names that are taken by what will be added later. */
+  private readonly reserved = new Set<string>()
   /** Where in `nodes` a value is computed. */
   private readonly producers = new Map<string, number>()
   private readonly inference: Inference
@@ -85,6 +89,23 @@ export class GraphBuilder {
     this.inference.declare(name, { dtype, shape })
   }
 
+  /** A name that no value has, for an output of a node that is made by hand. */
+  newName(op: string): string {
+    return this.name(op)
+  }
+
+  /** Takes in an input of a new name, for a graph that a node will carry. */
+  input(info: ValueInfo): string {
+    const name = this.name('input')
+    this.inference.declare(name, info)
+    return name
+  }
+
+  /** A graph that a node carries, its inputs typed by what is known of the node's. */
+  body(node: Node, attribute: string): Graph {
+    return this.inference.body(node, attribute)
+  }
+
   /** Takes note that a value has the type and shape of another, where less is known of it. */
   declareLike(value: string, like: string): void {
     const [own, other] = [this.info(value), this.info(like)]
@@ -110,6 +131,11 @@ export class GraphBuilder {
   /** Elements of a small integer constant, or undefined where they are not known. */
   constantsOf(value: string): readonly number[] | undefined {
     return value === '' ? undefined : this.inference.constants(value)
+  }
+
+  /** Elements of a small real-valued constant, or undefined where they are not known. */
+  realsOf(value: string): readonly number[] | undefined {
+    return value === '' ? undefined : this.inference.reals(value)
   }
 
   /** Adds a node with one output and returns that output's name. */
@@ -162,7 +188,13 @@ export class GraphBuilder {
     const at = this.producers.get(node.outputs.find((name) => name !== '') ?? '')!
     this.nodes[at] = by
     this.note(by, at)
-    this.inference.visit(by)
+    this.inference.extend(by)
+  }
+
+  /** Keeps new values from getting the names of nodes that are still to be added. */
+  reserve(nodes: readonly Node[]): void {
+    if (this.outer !== undefined) this.outer.reserve(nodes)
+    else for (const { outputs } of nodes) for (const name of outputs) this.reserved.add(name)
   }
 
   /** Gives a node of the graph further outputs (MaxPool's Indices). Returns the name of the output at `index`. */
@@ -190,12 +222,21 @@ export class GraphBuilder {
 
   constant(dtype: DType, shape: readonly number[], values: readonly number[]): string {
     if (this.outer !== undefined) return this.outer.constant(dtype, shape, values)
-    const name = `${PREFIX}${dtype}[${shape.join(',')}](${values.join(',')})`
+    const name = `${PREFIX}${dtype}[${shape.join(',')}](${listed(values)})`
     if (!this.initializers.has(name)) {
       const initializer = constantOf(shape, onnxCode(dtype), encode(dtype, values))
       this.initializers.set(name, initializer)
       this.inference.declare(name, { dtype, shape }, dtype === 'int64' ? values : undefined)
     }
+    return name
+  }
+
+  /** Holds a constant of a graph that a node carries, in the outermost graph; gives it a new name. */
+  hold(initializer: Initializer): string {
+    if (this.outer !== undefined) return this.outer.hold(initializer)
+    const name = this.name('constant')
+    this.initializers.set(name, initializer)
+    this.inference.declare(name, { dtype: initializer.dtype, shape: initializer.shape })
     return name
   }
 
@@ -294,10 +335,11 @@ export class GraphBuilder {
 
   /**
    * The graph as the body of a node: all inputs stay, in their order, and the outputs are the given values, each
-   * copied where it is not computed in this graph or stands there twice.
+   * copied where it is not computed in this graph or stands there twice. What is an input is not computed.
    */
   finishBody(inputs: readonly NamedValue[], outputs: readonly string[]): Graph {
-    const seen = new Set<string>()
+    const given = new Set(inputs.map(({ name }) => name))
+    const seen = new Set(given)
     const names = outputs.map((value) => {
       if (this.producers.has(value) && !seen.has(value)) {
         seen.add(value)
@@ -308,7 +350,7 @@ export class GraphBuilder {
       return copy
     })
     const needed = new Set(names)
-    const nodes = prune(this.nodes, needed)
+    const nodes = prune(this.nodes, needed, given)
     return {
       ...this.graph,
       inputs,
@@ -330,10 +372,12 @@ export class GraphBuilder {
       else copies.push(identity(names.get(value) ?? value, name))
     }
     const rename = (value: string): string => names.get(value) ?? value
-    const nodes = this.nodes.map((node) => ({
-      ...renameReads(node, rename),
-      outputs: node.outputs.map(rename),
-    }))
+    const nodes = this.nodes.map((node) => {
+      const renamed = renameReads(node, rename)
+      return node.outputs.some((name) => names.has(name))
+        ? { ...renamed, outputs: node.outputs.map(rename) }
+        : renamed
+    })
     return [...nodes, ...copies]
   }
 
@@ -348,7 +392,7 @@ export class GraphBuilder {
     if (this.outer !== undefined) return this.outer.name(op)
     this.count += 1
     const name = `${PREFIX}${op}_${this.count}`
-    return this.has(name) ? this.name(op) : name
+    return this.has(name) || this.reserved.has(name) ? this.name(op) : name
   }
 }
 
@@ -356,14 +400,23 @@ function identity(from: string, to: string): Node {
   return { name: '', domain: '', op: 'Identity', inputs: [from], outputs: [to], attributes: new Map() }
 }
 
-/** The nodes that compute what is needed; `needed` grows by what they read themselves. */
-function prune(nodes: readonly Node[], needed: Set<string>): Node[] {
+/** The nodes that compute what is needed and not given; `needed` grows by what they read themselves. */
+function prune(nodes: readonly Node[], needed: Set<string>, given: ReadonlySet<string> = new Set()): Node[] {
   const kept = nodes.toReversed().filter((node) => {
-    if (!node.outputs.some((name) => needed.has(name))) return false
-    for (const name of [...node.inputs, ...capturedBy(node)]) needed.add(name)
+    if (!node.outputs.some((name) => needed.has(name) && !given.has(name))) return false
+    for (const name of node.inputs) needed.add(name)
+    for (const name of capturedBy(node)) needed.add(name)
     return true
   })
   return kept.reverse()
+}
+
+/** More numbers than these are named by their digest. */
+const LISTED_NUMBERS = 64
+
+function listed(values: readonly number[]): string {
+  const text = values.join(',')
+  return values.length <= LISTED_NUMBERS ? text : createHash('sha256').update(text).digest('hex')
 }
 
 function encode(dtype: DType, values: readonly number[]): Uint8Array {
@@ -376,6 +429,10 @@ function encode(dtype: DType, values: readonly number[]): Uint8Array {
       return new Uint8Array(Float64Array.from(values).buffer)
     case 'float32':
       return new Uint8Array(Float32Array.from(values).buffer)
+    case 'float16':
+      return new Uint8Array(narrowFloat16(values).buffer)
+    case 'bfloat16':
+      return new Uint8Array(narrowBfloat16(values).buffer)
     case 'bool':
       return Uint8Array.from(values)
     default:

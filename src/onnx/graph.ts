@@ -1,5 +1,5 @@
 import type { DType } from '../tensor.js'
-import type { AttributeProto, FunctionProto } from './proto/onnx_pb.js'
+import type { AttributeProto, FunctionProto, TypeProto } from './proto/onnx_pb.js'
 
 /** A size that is known (a number) or only named (a symbol): two dimensions with one symbol are equal. */
 export type Dim = number | string
@@ -13,12 +13,16 @@ export interface ValueInfo {
 
 export interface NamedValue extends ValueInfo {
   readonly name: string
+  /** The declared type, where it is no tensor of an element type that retrograd computes with (a sequence). */
+  readonly type?: TypeProto
 }
 
 export interface Node {
   readonly name: string
   readonly domain: string
   readonly op: string
+  /** Which of several model-local functions of the same name it calls. */
+  readonly overload?: string
   /** Names of the inputs; an omitted optional input is ''. */
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
@@ -35,6 +39,8 @@ export interface Initializer {
   readonly dtype: DType | undefined
   /** ONNX TensorProto.DataType. */
   readonly code: number
+  /** Written as a Constant node rather than an initializer: part of the computation, never a weight. */
+  readonly literal?: true
   readonly read: () => Uint8Array
 }
 

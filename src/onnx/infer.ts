@@ -1,8 +1,11 @@
 import { elementCount } from '../tensor.js'
+import { refined, typedBody } from './body.js'
+import { opsetOf } from './graph.js'
 import type { Dim, Graph, Node, Shape, ValueInfo } from './graph.js'
 import { SHAPE_RULES } from './shapes/rules.js'
 import { VALUE_RULES } from './shapes/values.js'
-import { integersOf } from './tensors.js'
+import { subgraphOf } from './subgraph.js'
+import { integersOf, realsOf, wholeNumbersOf } from './tensors.js'
 
 /** Integer tensors up to this many elements are followed through shape arithmetic. */
 const LARGEST_SHAPE_VALUE = 64
@@ -10,12 +13,18 @@ const LARGEST_SHAPE_VALUE = 64
 /** What a shape rule sees of a node: what is known of its inputs. */
 export interface NodeView {
   readonly node: Node
+  /** The version of ai.onnx that the node is written in. */
+  readonly opset: number
   info(input: number): ValueInfo
   shape(input: number): Shape | undefined
   /** Elements of a small integer input, each a number, a symbol, or undefined where unknown. */
   integers(input: number): readonly (Dim | undefined)[] | undefined
   /** Elements of a small integer input where all are known numbers. */
   constants(input: number): readonly number[] | undefined
+  /** Elements of a small real-valued constant (the scales of a Resize). */
+  reals(input: number): readonly number[] | undefined
+  /** What follows for the outputs of a graph that the node carries. */
+  body(attribute: string): readonly ValueInfo[]
   readonly fresh: () => Dim
 }
 
@@ -65,10 +74,24 @@ export class Inference {
     return values?.every((value) => typeof value === 'number') ? values : undefined
   }
 
+  /** Elements of a real-valued initializer that is no longer than a shape. Read when asked for: most are weights. */
+  reals(name: string): readonly number[] | undefined {
+    const initializer = this.graph.initializers.get(name)
+    if (initializer === undefined) return this.infos.has(name) ? undefined : this.outer?.reals(name)
+    return elementCount(initializer.shape) <= LARGEST_SHAPE_VALUE ? realsOf(initializer) : undefined
+  }
+
   /** Takes in a value that was added to the graph. */
   declare(name: string, info: ValueInfo, integers?: readonly (Dim | undefined)[]): void {
     this.infos.set(name, info)
     if (integers !== undefined) this.values.set(name, integers)
+  }
+
+  /** Takes in further outputs of a node; what is known of the others stays. */
+  extend(node: Node): void {
+    const known = node.outputs.map((name) => [name, this.infos.get(name)] as const)
+    this.visit(node)
+    for (const [name, info] of known) if (info !== undefined) this.infos.set(name, info)
   }
 
   /** Takes in a node that was added to the graph, after its inputs. */
@@ -86,6 +109,20 @@ export class Inference {
       this.values.set(node.outputs[0]!, value)
   }
 
+  /** A graph that a node carries, its inputs typed by what is known of the node's. */
+  body(node: Node, attribute: string): Graph {
+    return typedBody(node, subgraphOf(this.graph, node, attribute), {
+      info: (input) => this.info(node.inputs[input] ?? ''),
+      outputs: (body) => this.bodyOutputs(body),
+      fresh: () => this.fresh(),
+    })
+  }
+
+  private bodyOutputs(body: Graph): readonly ValueInfo[] {
+    const inner = new Inference(body, this)
+    return body.outputs.map((output) => refined(inner.info(output.name), output, () => this.fresh()))
+  }
+
   fresh(): Dim {
     if (this.outer !== undefined) return this.outer.fresh()
     this.symbols += 1
@@ -97,7 +134,7 @@ export class Inference {
     const { dtype, shape } = initializer
     this.infos.set(name, { dtype, shape })
     const small = shape.length <= 1 && elementCount(shape) <= LARGEST_SHAPE_VALUE
-    const values = small ? integersOf(initializer) : undefined
+    const values = small ? (integersOf(initializer) ?? wholeNumbersOf(initializer)) : undefined
     if (values !== undefined) this.values.set(name, values)
   }
 
@@ -105,10 +142,13 @@ export class Inference {
     const name = (input: number): string => node.inputs[input] ?? ''
     return {
       node,
+      opset: opsetOf(this.graph),
       info: (input) => this.info(name(input)),
       shape: (input) => this.info(name(input)).shape,
       integers: (input) => this.integers(name(input)),
       constants: (input) => this.constants(name(input)),
+      reals: (input) => this.reals(name(input)),
+      body: (attribute) => this.bodyOutputs(this.body(node, attribute)),
       fresh: () => this.fresh(),
     }
   }

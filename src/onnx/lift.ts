@@ -1,11 +1,12 @@
 import { UnsupportedModelError } from '../errors.js'
-import { attributes, hasSubgraph, intAttribute, intsAttribute } from './attributes.js'
+import { attributes, intAttribute, intsAttribute, stringAttribute } from './attributes.js'
 import { onnxCode } from './dtypes.js'
 import { describeNode, opsetOf } from './graph.js'
 import type { Graph, Initializer, Node } from './graph.js'
 import { Inference } from './infer.js'
-import { constantOf } from './read.js'
+import { constantOf } from './from-proto.js'
 import { normalizeAxis } from './shapes/dims.js'
+import { capturedBy, subgraphNames, subgraphOf, withSubgraphs } from './subgraph.js'
 
 /**
  * The operator set that the derivative rules are written in. Older graphs are lifted to it, so that rules and the
@@ -42,39 +43,63 @@ const CHANGES: Readonly<Record<string, readonly [since: number, lift: (node: Nod
     Split: [18, liftSplit],
     Dropout: [12, liftDropout],
     RoiAlign: [16, liftRoiAlign],
+    Resize: [13, liftResize],
+    BatchNormalization: [14, liftBatchNormalization],
   }
 
-/** The graph in ai.onnx opset 18 or newer. Throws UnsupportedModelError for an older graph with control flow. */
+/** The graph in ai.onnx opset 18 or newer, the graphs that its nodes carry included. */
 export function liftOpset(graph: Graph): Graph {
-  const opset = opsetOf(graph)
-  if (opset >= RULE_OPSET) return graph
+  if (opsetOf(graph) >= RULE_OPSET) return graph
   const initializers = new Map(graph.initializers)
-  const inference = new Inference({ ...graph, nodes: [] })
-  const lifting: Lifting = {
-    graph,
-    constant: (values) => {
-      const name = addConstant(initializers, graph, values)
-      inference.declare(name, { dtype: 'int64', shape: [values.length] }, values)
-      return name
-    },
-    rank: (value) => inference.info(value).shape?.length,
-  }
-  const nodes = graph.nodes.flatMap((node) => {
-    if (hasSubgraph(node))
-      throw new UnsupportedModelError(
-        `${describeNode(node)} holds a subgraph in opset ${opset}: export the model with opset_version=${RULE_OPSET} or newer`,
-      )
-    const change = node.domain === '' ? CHANGES[node.op] : undefined
-    const lifted = change === undefined || opset >= change[0] ? [node] : change[1](node, lifting)
-    for (const part of lifted) inference.visit(part)
-    return lifted
-  })
+  const nodes = new Lift(graph, initializers).all(graph, new Inference({ ...graph, nodes: [] }))
   return {
     ...graph,
     irVersion: Math.max(graph.irVersion, 8),
     opsets: new Map([...graph.opsets, ['', RULE_OPSET]]),
     initializers,
     nodes,
+  }
+}
+
+class Lift {
+  private readonly opset: number
+
+  constructor(
+    private readonly model: Graph,
+    private readonly initializers: Map<string, Initializer>,
+  ) {
+    this.opset = opsetOf(model)
+  }
+
+  /** The nodes of the model or of a graph inside of it; what is lifted is taken in by the inference at once. */
+  all(graph: Graph, inference: Inference): Node[] {
+    const lifting: Lifting = {
+      graph,
+      constant: (values) => {
+        const name = addConstant(this.initializers, this.model, values)
+        inference.declare(name, { dtype: 'int64', shape: [values.length] }, values)
+        return name
+      },
+      rank: (value) => inference.info(value).shape?.length,
+    }
+    return graph.nodes.flatMap((node) => {
+      const change = node.domain === '' ? CHANGES[node.op] : undefined
+      const inner = this.inBodies(node, inference)
+      const lifted = change === undefined || this.opset >= change[0] ? [inner] : change[1](inner, lifting)
+      for (const part of lifted) inference.visit(part)
+      return lifted
+    })
+  }
+
+  /** Of a body's inputs only what is declared is known: what follows for them, follows from lifted nodes. */
+  private inBodies(node: Node, outer: Inference): Node {
+    const names = subgraphNames(node)
+    if (names.length === 0) return node
+    const bodies = names.map((name): [string, Graph] => {
+      const body = subgraphOf(this.model, node, name)
+      return [name, { ...body, nodes: this.all(body, new Inference({ ...body, nodes: [] }, outer)) }]
+    })
+    return withSubgraphs(node, new Map(bodies))
   }
 }
 
@@ -150,4 +175,37 @@ function liftDropout(node: Node): Node[] {
 function liftRoiAlign(node: Node): Node[] {
   const mode = attributes({ coordinate_transformation_mode: 'output_half_pixel' })
   return [{ ...node, attributes: new Map([...mode, ...node.attributes]) }]
+}
+
+/** Before 13 every input had to be there: regions only count for one mode, and scales are empty where sizes are given. */
+function liftResize(node: Node): Node[] {
+  const [x = '', roi = '', scales = '', sizes = ''] = node.inputs
+  const cropped =
+    stringAttribute(node, 'coordinate_transformation_mode', 'half_pixel') === 'tf_crop_and_resize'
+  const inputs = [x, cropped ? roi : '', sizes === '' ? scales : '', sizes]
+  return [{ ...node, inputs: sizes === '' ? inputs.slice(0, 3) : inputs }]
+}
+
+/**
+ * Before 14 a BatchNormalization with further outputs was one in training: mean and variance as they run on, and those
+ * of the batch, which later versions don't give.
+ */
+function liftBatchNormalization(node: Node, { graph }: Lifting): Node[] {
+  const [y = '', mean = '', variance = '', ...saved] = node.outputs
+  if (node.outputs.slice(1).every((name) => name === '')) return [{ ...node, outputs: [y] }]
+  const read = saved.find((name) => name !== '' && isRead(graph, name))
+  if (read !== undefined)
+    throw new UnsupportedModelError(
+      `${describeNode(node)} gives the statistics of a batch ('${read}'), which it does not from opset 14 on: ` +
+        `export the model with opset_version=${RULE_OPSET} or newer`,
+    )
+  const training = new Map([...node.attributes, ...attributes({ training_mode: 1 })])
+  return [{ ...node, outputs: [y, mean, variance], attributes: training }]
+}
+
+function isRead(graph: Graph, value: string): boolean {
+  return (
+    graph.outputs.some(({ name }) => name === value) ||
+    graph.nodes.some((node) => node.inputs.includes(value) || capturedBy(node).includes(value))
+  )
 }

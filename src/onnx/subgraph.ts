@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import { UnsupportedModelError } from '../errors.js'
+import { hasSubgraph } from './attributes.js'
 import { describeNode } from './graph.js'
 import type { Graph, Node } from './graph.js'
 import {
@@ -9,14 +10,24 @@ import {
   TensorProto_DataLocation,
 } from './proto/onnx_pb.js'
 import type { AttributeProto, GraphProto, NodeProto } from './proto/onnx_pb.js'
-import { fromGraphProto } from './read.js'
+import { fromGraphProto } from './from-proto.js'
 import { toGraphProto } from './write.js'
+
+const decoded = new WeakMap<GraphProto, Graph>()
 
 /** The graph that a node carries in an attribute (the body of Scan and Loop, the branches of If). */
 export function subgraphOf(graph: Graph, node: Node, attribute: string): Graph {
   const proto = node.attributes.get(attribute)?.g
   if (proto === undefined)
     throw new UnsupportedModelError(`node ${describeNode(node)} has no graph '${attribute}'`)
+  const before = decoded.get(proto)
+  if (before?.opsets === graph.opsets) return before
+  const found = decode(graph, node, proto)
+  decoded.set(proto, found)
+  return found
+}
+
+function decode(graph: Graph, node: Node, proto: GraphProto): Graph {
   const external = proto.initializer.find((one) => one.dataLocation === TensorProto_DataLocation.EXTERNAL)
   if (external !== undefined)
     throw new UnsupportedModelError(
@@ -53,12 +64,13 @@ const captures = new WeakMap<Node, readonly string[]>()
 
 /** The values of the graph around it that a node's subgraphs, however deep, read; each once. */
 export function capturedBy(node: Node): readonly string[] {
+  if (!hasSubgraph(node)) return NOTHING
   let found = captures.get(node)
   if (found === undefined) {
     const names = new Set<string>()
     for (const { g, graphs } of node.attributes.values())
       for (const graph of g === undefined ? graphs : [g, ...graphs]) collectCaptured(graph, names)
-    found = names.size === 0 ? NOTHING : [...names]
+    found = [...names]
     captures.set(node, found)
   }
   return found
@@ -88,7 +100,8 @@ function collectCaptured(graph: GraphProto, into: Set<string>): void {
 
 /** The node with the values that it reads renamed, in its inputs and in what its subgraphs capture. */
 export function renameReads(node: Node, rename: (value: string) => string): Node {
-  const inputs = node.inputs.map(rename)
+  const inputs = node.inputs.every((name) => rename(name) === name) ? node.inputs : node.inputs.map(rename)
+  if (inputs === node.inputs && !hasSubgraph(node)) return node
   if (capturedBy(node).every((name) => rename(name) === name)) return { ...node, inputs }
   const attributes = [...node.attributes].map(([name, attribute]): [string, AttributeProto] => [
     name,

@@ -137,3 +137,20 @@ export function integersOf(initializer: Initializer): number[] | undefined {
     ? Array.from(new BigInt64Array(bytes.buffer), Number)
     : Array.from(new Int32Array(bytes.buffer))
 }
+
+/** The elements of a small float32 or float64 initializer where all are whole numbers, or undefined. */
+export function wholeNumbersOf(initializer: Initializer): number[] | undefined {
+  const { dtype } = initializer
+  if (dtype !== 'float32' && dtype !== 'float64') return undefined
+  const { buffer } = new Uint8Array(initializer.read())
+  const values = dtype === 'float32' ? [...new Float32Array(buffer)] : [...new Float64Array(buffer)]
+  return values.every((value) => Number.isSafeInteger(value)) ? values.map((value) => value + 0) : undefined
+}
+
+/** The numbers of a float32 or float64 initializer, or undefined for any other type. */
+export function realsOf(initializer: Initializer): number[] | undefined {
+  const { dtype } = initializer
+  if (dtype !== 'float32' && dtype !== 'float64') return undefined
+  const bytes = new Uint8Array(initializer.read())
+  return Array.from(dtype === 'float32' ? new Float32Array(bytes.buffer) : new Float64Array(bytes.buffer))
+}

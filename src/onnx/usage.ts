@@ -10,7 +10,10 @@ export interface Usage {
   readonly unitAxis: number
 }
 
-/** Inputs of an operator by the role of a tensor that is put there, and the axis that holds its output units. */
+/**
+ * Inputs of an operator by the role of a tensor that is put there, and the axis that holds its output units; the rank is
+ * NaN where the tensor was reshaped on the way.
+ */
 type Slot = (node: Node, input: number, rank: number) => Usage | undefined
 
 const weight = (unitAxis: number): Usage => ({ role: 'weight', unitAxis })
@@ -27,6 +30,7 @@ const SLOTS: Readonly<Record<string, Slot>> = {
   MatMul: (_, input, rank) => weight(input === 1 ? rank - 1 : Math.max(0, rank - 2)),
   Gather: (_, input) => (input === 0 ? of('embedding') : undefined),
   Add: (_, __, rank) => (rank <= 1 ? of('bias') : undefined),
+  PRelu: (_, input) => (input === 1 ? weight(0) : undefined),
   BatchNormalization: normalization,
   LayerNormalization: normalization,
   InstanceNormalization: normalization,
@@ -37,8 +41,23 @@ const SLOTS: Readonly<Record<string, Slot>> = {
   RNN: (_, input) => (input === 3 ? of('bias') : weight(1)),
 }
 
-/** Operators that hand a tensor on; a transposition moves its axes. */
-const PASSING = new Set(['Identity', 'Cast', 'CastLike', 'Transpose'])
+/** Where axis i of a value stands in the tensor; undefined where that is not known. */
+type Axes = readonly number[] | undefined
+
+/** Operators that hand a tensor on, whole or in parts, and what becomes of its axes. */
+const PASSING: Readonly<Record<string, (node: Node, axes: Axes) => Axes>> = {
+  ...Object.fromEntries(
+    ['Identity', 'Cast', 'CastLike', 'Slice', 'Split', 'Concat'].map((op) => [
+      op,
+      (_: Node, axes: Axes) => axes,
+    ]),
+  ),
+  ...Object.fromEntries(['Unsqueeze', 'Squeeze', 'Reshape', 'Flatten'].map((op) => [op, () => undefined])),
+  Transpose: (node, axes) => {
+    const order = intsAttribute(node, 'perm') ?? axes?.map((_, axis) => axes.length - 1 - axis)
+    return order?.map((axis) => axes?.[axis] ?? 0)
+  },
+}
 
 /**
  * The role and the unit axis of a tensor, from the operators that read it (DESIGN: Conv and Gemm with transB axis 0,
@@ -55,25 +74,28 @@ export function usageOf(graph: Graph, tensor: string, rank: number): Usage {
   return found ?? fallback
 }
 
-/** `axes[i]` is the axis of the tensor that stands at axis i of the value. */
-function follow(nodes: readonly Node[], value: string, axes: readonly number[]): Usage | undefined {
+function follow(nodes: readonly Node[], value: string, axes: Axes): Usage | undefined {
   for (const node of nodes) {
     const input = node.inputs.indexOf(value)
     if (input < 0 || node.domain !== '') continue
-    const usage = PASSING.has(node.op)
-      ? follow(nodes, node.outputs[0] ?? '', passed(node, axes))
-      : SLOTS[node.op]?.(node, input, axes.length)
-    if (usage !== undefined)
-      return {
-        role: usage.role,
-        unitAxis: PASSING.has(node.op) ? usage.unitAxis : (axes[usage.unitAxis] ?? 0),
-      }
+    const usage = passedOn(nodes, node, axes) ?? readBy(node, input, axes)
+    if (usage !== undefined) return usage
   }
   return undefined
 }
 
-function passed(node: Node, axes: readonly number[]): readonly number[] {
-  if (node.op !== 'Transpose') return axes
-  const order = intsAttribute(node, 'perm') ?? axes.map((_, axis) => axes.length - 1 - axis)
-  return order.map((axis) => axes[axis] ?? 0)
+function passedOn(nodes: readonly Node[], node: Node, axes: Axes): Usage | undefined {
+  const passing = PASSING[node.op]
+  if (passing === undefined) return undefined
+  const after = passing(node, axes)
+  for (const output of node.outputs) {
+    const usage = follow(nodes, output, after)
+    if (usage !== undefined) return usage
+  }
+  return undefined
+}
+
+function readBy(node: Node, input: number, axes: Axes): Usage | undefined {
+  const usage = SLOTS[node.op]?.(node, input, axes?.length ?? NaN)
+  return usage && { role: usage.role, unitAxis: axes?.[usage.unitAxis] ?? 0 }
 }

@@ -1,4 +1,6 @@
 import { create, toBinary } from '@bufbuild/protobuf'
+import { UnsupportedModelError } from '../errors.js'
+import { BYTES_PER_ELEMENT, elementCount } from '../tensor.js'
 import { onnxCode } from './dtypes.js'
 import type { Graph, NamedValue } from './graph.js'
 import {
@@ -6,6 +8,7 @@ import {
   ModelProtoSchema,
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
+  StringStringEntryProtoSchema,
   TensorProtoSchema,
   TensorShapeProto_DimensionSchema,
   TensorShapeProtoSchema,
@@ -15,13 +18,34 @@ import {
 } from './proto/onnx_pb.js'
 import type { GraphProto, ValueInfoProto } from './proto/onnx_pb.js'
 
-/** The graph as the bytes of an ONNX file, with every initializer inside (raw_data). */
-export function encodeModel(graph: Graph): Uint8Array {
+/** What a file says of itself, for people and programs that read it. */
+export interface FileFacts {
+  readonly producerVersion?: string
+  readonly description?: string
+  /** Named facts (ModelProto.metadata_props). */
+  readonly metadata?: ReadonlyMap<string, string>
+}
+
+/** Protobuf messages end at 2 GiB; a margin is left for what is not numbers. */
+const MOST_BYTES = 2 ** 31 - 2 ** 24
+
+/**
+ * The graph as the bytes of an ONNX file, with every initializer inside (raw_data).
+ *
+ * @throws UnsupportedModelError where they take more than a file holds
+ */
+export function encodeModel(graph: Graph, facts: FileFacts = {}): Uint8Array {
+  assertFits(graph)
   return toBinary(
     ModelProtoSchema,
     create(ModelProtoSchema, {
       irVersion: BigInt(graph.irVersion),
       producerName: 'retrograd',
+      producerVersion: facts.producerVersion ?? '',
+      docString: facts.description ?? '',
+      metadataProps: [...(facts.metadata ?? [])].map(([key, value]) =>
+        create(StringStringEntryProtoSchema, { key, value }),
+      ),
       opsetImport: [...graph.opsets].map(([domain, version]) =>
         create(OperatorSetIdProtoSchema, { domain, version: BigInt(version) }),
       ),
@@ -29,6 +53,18 @@ export function encodeModel(graph: Graph): Uint8Array {
       graph: toGraphProto(graph),
     }),
   )
+}
+
+function assertFits({ initializers }: Graph): void {
+  const sizes = [...initializers.values()].map(
+    ({ dtype, shape }) => elementCount(shape) * BYTES_PER_ELEMENT[dtype ?? 'uint8'],
+  )
+  const bytes = sizes.reduce((sum, size) => sum + size, 0)
+  if (bytes > MOST_BYTES)
+    throw new UnsupportedModelError(
+      `the constants of the graph take ${bytes} bytes, more than one ONNX file holds (2 GiB); weights that are parameters ` +
+        `are inputs, and take none`,
+    )
 }
 
 /** A graph in its protobuf form, every initializer inside. */
@@ -45,6 +81,7 @@ export function toGraphProto(graph: Graph): GraphProto {
         name: node.name,
         opType: node.op,
         domain: node.domain,
+        overload: node.overload ?? '',
         input: [...node.inputs],
         output: [...node.outputs],
         attribute: [...node.attributes.values()],
@@ -53,8 +90,8 @@ export function toGraphProto(graph: Graph): GraphProto {
   })
 }
 
-function toValueInfo({ name, dtype, shape }: NamedValue): ValueInfoProto {
-  if (dtype === undefined) return create(ValueInfoProtoSchema, { name })
+function toValueInfo({ name, dtype, shape, type }: NamedValue): ValueInfoProto {
+  if (dtype === undefined) return create(ValueInfoProtoSchema, { name, ...(type && { type }) })
   const dimensions = shape?.map((size) =>
     create(TensorShapeProto_DimensionSchema, {
       value:

@@ -2,7 +2,7 @@ import { cpus } from 'node:os'
 import { ONNXRUNTIME_VERSION } from '../engines/onnxruntime.js'
 import { ModelError } from '../errors.js'
 import { sha256File } from '../io/hash.js'
-import type { LossSpec } from '../autodiff/losses.js'
+import { lossChoices, lossName } from '../autodiff/losses.js'
 import type { Manifest, ManifestFacts } from '../tables/manifest.js'
 import { SCHEMA_VERSION } from '../tables/schema.js'
 import { VERSION } from '../version.js'
@@ -32,6 +32,8 @@ export async function runFacts(options: RunOptions, prepared: Prepared): Promise
       sha256: await sha256File(options.model, ModelError),
       binding: binding.how,
       constants: binding.constants,
+      batchnorm: prepared.batchNorm ?? null,
+      ...(options.loss.kind === 'graph' && { loss_sha256: await sha256File(options.loss.path, ModelError) }),
     },
     data: [...data].map(([split, { path, samples, sha256 }]) => ({ split, path, samples, sha256 })),
     tensors: tensorFacts(prepared),
@@ -60,21 +62,19 @@ function tensorFacts({ tensors }: Prepared): RunFacts['tensors'] {
 }
 
 function optionFacts(options: RunOptions, batchSize: number): Record<string, unknown> {
-  const { splits, loss, steps, batchSize: asked, out, overwrite, ...plain } = options
+  const { splits, loss, steps, batchSize: asked, batchNorm, out, overwrite, ...plain } = options
   return {
     ...plain,
     splits: Object.fromEntries(splits),
-    loss: lossText(loss),
+    loss: lossName(loss),
+    loss_options: lossChoices(loss),
     steps: steps ?? null,
     batch_size: batchSize,
     batch_size_given: asked ?? null,
+    batchnorm: batchNorm,
     out,
     overwrite,
   }
-}
-
-export function lossText(loss: LossSpec): string {
-  return loss.kind === 'output' ? `output:${loss.name}` : loss.kind
 }
 
 /** The manifest of a finished run. */

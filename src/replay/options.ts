@@ -1,3 +1,4 @@
+import type { Settings } from '../autodiff/rule.js'
 import type { LossSpec } from '../autodiff/losses.js'
 import type { Granularity } from '../tables/schema.js'
 import type { StepRange } from '../trajectory/step-range.js'
@@ -22,6 +23,8 @@ export interface RunOptions {
   readonly maxSplits: number
   readonly granularity: Granularity
   readonly batchSize?: number
+  /** The statistics that BatchNormalization divides by: the checkpoints' own, or those of each micro-batch. */
+  readonly batchNorm: Settings['batchNorm']
   readonly out: string
   readonly overwrite: boolean
 }

@@ -1,19 +1,19 @@
+import { hasBatchNorm } from '../autodiff/coupling.js'
 import { differentiate } from '../autodiff/differentiate.js'
 import type { GradientGraph } from '../autodiff/differentiate.js'
 import { openData } from '../data/open-data.js'
 import type { DataNeeds, DataSet, InputSpec } from '../data/needs.js'
-import { defaultBatchSize } from '../engines/micro-batches.js'
-import { BindingError, DataError, UsageError } from '../errors.js'
+import { BindingError } from '../errors.js'
 import { findCopies } from '../onnx/copies.js'
 import { listNames } from '../listing.js'
 import type { Graph, NamedValue } from '../onnx/graph.js'
 import { readModel } from '../onnx/read.js'
-import { elementsPerSample } from '../onnx/size.js'
 import { EXPORT_LINE } from '../trajectory/bind-report.js'
 import { bind } from '../trajectory/bind.js'
 import type { Binding, NetworkTensor } from '../trajectory/bind.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import { openTrajectory } from '../trajectory/open-trajectory.js'
+import { askedBatchSize, checkRemainder, fittingBatchSize } from './batch-size.js'
 import type { RunEvents, RunOptions } from './options.js'
 import { describeTensors } from './tensors.js'
 import type { LcaTensor } from './tensors.js'
@@ -29,6 +29,8 @@ export interface Prepared {
   readonly gradient: GradientGraph
   readonly data: ReadonlyMap<string, DataSet>
   readonly batchSize: number
+  /** The statistics that the network's BatchNormalization uses; undefined where it has none. */
+  readonly batchNorm?: RunOptions['batchNorm']
   /** What was told to the user on the way. */
   readonly notes: readonly string[]
 }
@@ -47,13 +49,19 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     const binding = bindTensors(options, model, trajectory)
     bindingNotes(binding).forEach(note)
     const parameters = binding.pairs.map(({ parameter }) => parameter)
-    const gradient = differentiate(model, { parameters, loss: options.loss })
+    const { loss, batchNorm } = options
+    const gradient = differentiate(model, { parameters, loss, batchNorm })
     gradient.notes.forEach(note)
-    unreached(parameters, gradient).forEach(note)
-    const batchSize = chooseBatchSize(options, gradient, note)
-    const data = await openSplits(options, gradient, batchSize, note)
     const tensors = describeTensors(model, binding)
-    return { trajectory, binding, tensors, gradient, data, batchSize, notes }
+    const normalizes = hasBatchNorm(model)
+    batchNormNotes(options, normalizes).forEach(note)
+    unreached(tensors, gradient).forEach(note)
+    const asked = askedBatchSize(options, gradient, note)
+    const data = await openSplits(options, gradient, note)
+    const batchSize = asked ?? fittingBatchSize(gradient, data.values())
+    for (const set of data.values()) checkRemainder(set, gradient, batchSize)
+    const prepared = { trajectory, binding, tensors, gradient, data, batchSize, notes }
+    return normalizes ? { ...prepared, batchNorm } : prepared
   } catch (error) {
     await trajectory.close()
     throw error
@@ -90,31 +98,30 @@ function bindingNotes({ how, pairs, constants, ignored }: Binding): string[] {
   ]
 }
 
-function unreached(parameters: readonly string[], { gradients }: GradientGraph): string[] {
-  const without = parameters.filter((name) => !gradients.has(name))
-  return without.length === 0 ? [] : [`the loss does not depend on ${without.join(', ')}: their LCA is zero`]
+function batchNormNotes({ batchNorm }: RunOptions, normalizes: boolean): string[] {
+  if (batchNorm === 'running') return []
+  return [
+    normalizes
+      ? 'BatchNorm takes its statistics from each micro-batch, cut in the order of the data: --batch-size is part of the loss'
+      : '--batchnorm batch has no effect: the network has no BatchNormalization (an exporter may have folded it)',
+  ]
 }
 
-/** The size of a micro-batch: the network's own where it is fixed, else as asked for, else what suits the model. */
-function chooseBatchSize(options: RunOptions, gradient: GradientGraph, note: (text: string) => void): number {
-  const { batch } = gradient
-  if (typeof batch === 'string')
-    return options.batchSize ?? defaultBatchSize(elementsPerSample(gradient.graph, batch))
-  if (options.batchSize !== undefined && options.batchSize !== batch)
-    throw new UsageError(
-      `--batch-size ${options.batchSize}: ${options.model} was exported with a fixed batch of ${batch}; leave the option out, or export with ${EXPORT_LINE}`,
-    )
-  note(
-    `the network was exported with a fixed batch of ${batch}, so micro-batches have that size, which is slow when it is small; ` +
-      `to leave it open: ${EXPORT_LINE}`,
-  )
-  return batch
+function unreached(tensors: readonly LcaTensor[], { gradients }: GradientGraph): string[] {
+  const without = tensors.filter(({ name }) => !gradients.has(name))
+  const buffers = without.filter(({ role }) => role === 'buffer')
+  const others = without.filter(({ role }) => role !== 'buffer').map(({ name }) => name)
+  return [
+    ...(buffers.length === 0
+      ? []
+      : [`the loss does not use the ${buffers.length} tensors of running statistics: their LCA is zero`]),
+    ...(others.length === 0 ? [] : [`the loss does not depend on ${others.join(', ')}: their LCA is zero`]),
+  ]
 }
 
 async function openSplits(
   options: RunOptions,
   gradient: GradientGraph,
-  batchSize: number,
   note: (text: string) => void,
 ): Promise<Map<string, DataSet>> {
   const { input, target, scale } = options
@@ -123,7 +130,6 @@ async function openSplits(
   for (const [split, path] of options.splits) {
     const set = await openData(path, dataNeeds(gradient), { ...names, scale })
     for (const text of set.notes) note(`${split}: ${text}`)
-    checkRemainder(set, gradient, batchSize)
     data.set(split, set)
   }
   return data
@@ -137,23 +143,23 @@ function dataNeeds({ inputs, target }: GradientGraph): DataNeeds {
   })
   if (target === undefined) return { inputs: inputs.map(spec) }
   if (target.kind === 'values')
-    return { inputs: inputs.map(spec), target: { kind: 'values', dims: target.input.shape ?? [] } }
-  const { classes } = target
+    return {
+      inputs: inputs.map(spec),
+      target: {
+        kind: 'values',
+        dims: target.input.shape ?? [],
+        dtype: target.input.dtype ?? 'float32',
+      },
+    }
+  const { classes, ignored, weights } = target
   return {
     inputs: inputs.map(spec),
     target: {
       kind: 'labels',
       positions: (target.input.shape ?? []).slice(1),
+      ignored,
       ...(typeof classes === 'number' && { classes }),
+      ...(weights && { weights }),
     },
   }
-}
-
-/** One loss for the whole micro-batch can't leave padding out. */
-function checkRemainder({ path, samples }: DataSet, gradient: GradientGraph, batchSize: number): void {
-  if (gradient.perSample || typeof gradient.batch === 'string' || samples % batchSize === 0) return
-  throw new DataError(
-    `${path}: ${samples} samples don't fill micro-batches of ${batchSize}, and the loss is one number for a whole micro-batch, ` +
-      `so that none can be padded; use a multiple of ${batchSize} samples, or export with ${EXPORT_LINE}`,
-  )
 }

@@ -49,7 +49,8 @@ async function replayInto(
     const engine = await createOnnxRuntimeEngine(prepared.gradient)
     const { trajectory, tensors, batchSize, data: splits } = prepared
     try {
-      const lossOf = prepared.gradient.perSample ? 'sample' : 'micro-batch'
+      const { perSample, coupledBy } = prepared.gradient
+      const lossOf = perSample && coupledBy === undefined ? 'sample' : 'micro-batch'
       const input: ReplayInput = { trajectory, tensors, engine, splits, lossOf }
       const outcome = await replay(input, { ...options, ...events, batchSize }, writer)
       if (outcome.intervals === 0) {

@@ -45,7 +45,12 @@ export const manifestSchema = z.looseObject({
     onnxruntime: z.string().optional(),
   }),
   options: z.record(z.string(), z.unknown()),
-  model: z.looseObject({ path: z.string(), sha256: z.string() }),
+  model: z.looseObject({
+    path: z.string(),
+    sha256: z.string(),
+    /** The statistics that its BatchNormalization used: the checkpoints' running ones, or each micro-batch's own. */
+    batchnorm: z.enum(['running', 'batch']).nullable().optional(),
+  }),
   data: z.array(z.looseObject({ split: z.string(), path: z.string(), samples: count, sha256: z.string() })),
   checkpoints: z.array(z.looseObject({ path: z.string(), step: z.int(), fingerprint: z.string() })),
   tensors: z.array(tensorEntry),

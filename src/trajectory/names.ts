@@ -9,6 +9,8 @@ const ALIAS =
   /^(?:(?:model|checkpoint|ckpt|weights)[-_.])?(?:last|best|latest)(?:[-_.](?:model|checkpoint|ckpt|weights))?(?:-v\d+)?$/i
 const FAIRSEQ_BEST = /^checkpoint\.best_/i
 const COMPANION = /^(?:(?:optimizer|optim|scheduler|scaler|rng_state)(?:[-_]?\d+)?|training_args)$/i
+/** The Hugging Face Trainer renames a save's folder when it is whole. */
+const UNFINISHED = /^tmp-/i
 const SHARD = /-\d{5}-of-\d{5}$/
 
 /** A file's name without its folder and checkpoint extensions. */
@@ -27,6 +29,13 @@ export function reasonToLeaveOut(fileName: string): string | undefined {
   if (COMPANION.test(name)) return 'state of the trainer, not weights'
   if (SHARD.test(name)) return 'a shard: a part of a checkpoint that is split over files'
   return undefined
+}
+
+/** Why a folder is no checkpoint of its own, as its name tells; undefined where the name tells nothing. */
+export function reasonToLeaveOutFolder(name: string): string | undefined {
+  if (name.startsWith('.')) return 'a hidden folder'
+  if (UNFINISHED.test(name)) return 'a save that was not finished'
+  return ALIAS.test(name) ? 'another name of a checkpoint (last, best or latest)' : undefined
 }
 
 /** Numbers of a file name by what they count; `number` is the last one that no word explains. */

@@ -1,30 +1,16 @@
-import { readdir, stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { stat } from 'node:fs/promises'
+import { basename } from 'node:path'
 
 import { CheckpointError, CheckpointFormatError, UsageError } from '../errors.js'
 import { mapLimited } from '../io/concurrency.js'
-import { withFile } from '../io/ranged-file.js'
+import { CONCURRENT_FILES, findCandidates, isStepFolderWithoutWeights, recognise } from './candidates.js'
+import type { Candidate } from './candidates.js'
 import type { Checkpoint, LeftOut, StepUnit, Trajectory } from './checkpoint.js'
 import { checkSameTensors } from './consistency.js'
-import { FORMATS, FORMATS_READ } from './formats/index.js'
-import { HEAD_SIZE, type CheckpointFormat, type OpenedFile, type Save } from './formats/format.js'
-import { CHECKPOINT_EXTENSION, compareNaturally, reasonToLeaveOut } from './names.js'
+import { FOLDER_FORMATS, FORMATS_READ } from './formats/index.js'
+import type { OpenedFile, Opener, Save } from './formats/format.js'
 import { orderByPosition, orderSaves, type Order } from './order.js'
 import { inStepRange, type StepRange } from './step-range.js'
-
-/** Files whose headers are read at a time: enough to keep a disk busy, few enough for any limit on open files. */
-const CONCURRENT_FILES = 16
-
-const NOT_A_FILE = 'not a file'
-
-/** Folders that trainers make for each checkpoint: `checkpoint-500`, `step_1000`, `global_step12`, `epoch=3`. */
-const STEP_FOLDER = /^(?:checkpoint|ckpt|global_?step|step|iter|epoch)s?[-_=]?\d+/i
-
-/** A file that is of a format that is read. */
-interface Candidate {
-  readonly path: string
-  readonly format: CheckpointFormat
-}
 
 /** What a path holds, before it is a trajectory. */
 interface Found {
@@ -35,7 +21,7 @@ interface Found {
 }
 
 /**
- * Opens the recorded checkpoints of a run: a folder of files, or one file of many saves. All headers are read and
+ * Opens the recorded checkpoints of a run: a folder of files or of folders, or one file of many saves. All headers are read and
  * checked here; the values only when a tensor is read.
  * @throws UsageError when there is nothing at the path, or `steps` keeps fewer than two checkpoints
  * @throws CheckpointError when a checkpoint is corrupt, does not fit the others, repeats a step, or is the only one
@@ -112,41 +98,8 @@ async function findInFolder(folder: string): Promise<Found> {
   return { format: format?.name ?? '', saves, files, leftOut }
 }
 
-async function findCandidates(folder: string, leftOut: LeftOut[]): Promise<Candidate[]> {
-  const entries = await readdir(folder, { withFileTypes: true })
-  entries.sort((a, b) => compareNaturally(a.name, b.name))
-  const found = await mapLimited(entries, CONCURRENT_FILES, async (entry) => {
-    const path = join(folder, entry.name)
-    const reason = (await isFile(path)) ? reasonToLeaveOut(entry.name) : NOT_A_FILE
-    const format = reason === undefined ? await recognise(path) : undefined
-    return { path, format, reason: reason ?? 'not a checkpoint file' }
-  })
-  for (const { path, format, reason } of found) if (format === undefined) leftOut.push({ path, reason })
-  return found.flatMap(({ path, format }) => (format === undefined ? [] : [{ path, format }]))
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isFile() ?? false
-}
-
-/** The file's format by its first bytes; a name that only checkpoints have, with other bytes, is an error. */
-async function recognise(path: string): Promise<CheckpointFormat | undefined> {
-  const name = basename(path)
-  const { head, size } = await withFile(path, CheckpointError, async (file) => ({
-    head: await file.read(0, Math.min(HEAD_SIZE, file.size)),
-    size: file.size,
-  }))
-  const format = FORMATS.find((candidate) => candidate.match(head, name))
-  if (format !== undefined || !CHECKPOINT_EXTENSION.test(name)) return format
-  if (size === 0)
-    throw new CheckpointError(`${path}: empty (0 bytes): the save was cut off; move it out of the folder`)
-  throw new CheckpointFormatError(
-    `${path}: its first bytes are of no format that is read (${FORMATS_READ}): corrupt, or written by something else`,
-  )
-}
-
 /** The one format of a folder's checkpoints, or undefined where there are none. */
-function oneFormat(folder: string, candidates: readonly Candidate[]): CheckpointFormat | undefined {
+function oneFormat(folder: string, candidates: readonly Candidate[]): Opener | undefined {
   const [first] = candidates
   const other = candidates.find(({ format }) => format !== first?.format)
   if (first !== undefined && other !== undefined) {
@@ -176,12 +129,7 @@ async function openAll(candidates: readonly Candidate[], leftOut: LeftOut[]): Pr
 
 function requireTwo(path: string, { saves, leftOut }: Found): void {
   if (saves.length >= 2) return
-  const folder = leftOut.find(({ path, reason }) => reason === NOT_A_FILE && STEP_FOLDER.test(basename(path)))
-  if (saves.length === 0 && folder !== undefined)
-    throw new CheckpointFormatError(
-      `${path}: a folder for each checkpoint (such as ${basename(folder.path)}) is not read yet; copy the weights to one ` +
-        'flat folder, step-000000.safetensors and so on (docs/recording.md has the lines)',
-    )
+  if (saves.length === 0) rejectFolders(path, leftOut)
   const found = saves.map((save) => `: ${save.path}`).join('')
   const rest = leftOut[0] === undefined ? '' : `; left out ${leftOut.length}, such as ${example(leftOut[0])}`
   const what =
@@ -189,6 +137,20 @@ function requireTwo(path: string, { saves, leftOut }: Found): void {
       ? 'no checkpoints were found'
       : `a trajectory needs at least two checkpoints, found ${saves.length}${found}`
   throw new CheckpointError(`${path}: ${what}${rest}; formats read: ${FORMATS_READ}`)
+}
+
+/** Says so where a folder for each checkpoint is in a layout that is not read, or is itself what was named. */
+function rejectFolders(path: string, leftOut: readonly LeftOut[]): void {
+  const folder = leftOut.find(isStepFolderWithoutWeights)
+  if (folder !== undefined)
+    throw new CheckpointFormatError(
+      `${path}: a folder for each checkpoint (such as ${basename(folder.path)}) is read where it holds model.safetensors, ` +
+        'or its shards with model.safetensors.index.json; other weights: copy them to one flat folder, ' +
+        'step-000000.safetensors and so on (docs/recording.md has the lines)',
+    )
+  const names = new Set(leftOut.map((one) => basename(one.path)))
+  if (FOLDER_FORMATS.some((format) => format.matchFolder(names)))
+    throw new CheckpointError(`${path}: is one checkpoint; name the folder that holds it and the others`)
 }
 
 function example({ path, reason }: LeftOut): string {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
 
 import { decodeArray, swapBytes } from '../../src/io/decode.js'
-import { widenBfloat16, widenFloat16 } from '../../src/io/float16.js'
+import { narrowBfloat16, narrowFloat16, widenBfloat16, widenFloat16 } from '../../src/io/float16.js'
 
 interface Facts {
   nan: number
@@ -40,6 +40,39 @@ describe('widening 16-bit floats', () => {
   it('keeps the sign of zero', () => {
     expect(Object.is(widenFloat16(Uint16Array.of(0x8000))[0], -0)).to.equal(true)
     expect(Object.is(widenBfloat16(Uint16Array.of(0x8000))[0], -0)).to.equal(true)
+  })
+})
+
+describe('narrowing to 16-bit floats', () => {
+  for (const [name, widen, narrow] of [
+    ['half', widenFloat16, narrowFloat16],
+    ['bfloat', widenBfloat16, narrowBfloat16],
+  ] as const) {
+    it(`gives back every ${name} pattern that is a number`, () => {
+      const wide = widen(patterns)
+      const back = narrow(Array.from(wide))
+      const again = widen(back)
+      expect(patterns.filter((bits) => !Number.isNaN(wide[bits]) && back[bits] !== bits)).to.have.length(0)
+      expect(
+        patterns.filter((bits) => Number.isNaN(wide[bits]) && !Number.isNaN(again[bits])),
+      ).to.have.length(0)
+    })
+
+    it(`rounds between two neighbouring ${name} patterns to the nearer one, in the middle to the even one`, () => {
+      const wide = widen(patterns)
+      // between the largest number and infinity there is no middle
+      const lower = Array.from({ length: 0x7bfe }, (_, bits) => bits)
+      const between = (share: number): number[] =>
+        lower.map((bits) => wide[bits]! * (1 - share) + wide[bits + 1]! * share)
+      expect(Array.from(narrow(between(0.25)))).to.deep.equal(lower)
+      expect(Array.from(narrow(between(0.75)))).to.deep.equal(lower.map((bits) => bits + 1))
+      expect(Array.from(narrow(between(0.5)))).to.deep.equal(lower.map((bits) => bits + (bits % 2)))
+    })
+  }
+
+  it('turns what is too large into infinity', () => {
+    expect([...narrowFloat16([65519, 65520, -1e9])]).to.deep.equal([0x7bff, 0x7c00, 0xfc00])
+    expect([...narrowBfloat16([3.4e38, -Infinity])]).to.deep.equal([0x7f80, 0xff80])
   })
 })
 

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { findCopies } from '../../src/onnx/copies.js'
 import { onnxCode } from '../../src/onnx/dtypes.js'
 import type { Graph } from '../../src/onnx/graph.js'
-import { constantOf } from '../../src/onnx/read.js'
+import { constantOf } from '../../src/onnx/from-proto.js'
 
 const VALUES = Array.from({ length: 12 }, (_, i) => Math.sin(i + 1))
 

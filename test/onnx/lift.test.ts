@@ -1,10 +1,9 @@
 import { expect } from 'chai'
-import { create } from '@bufbuild/protobuf'
 import { UnsupportedModelError } from '../../src/errors.js'
 import type { AttributeValue } from '../../src/onnx/attributes.js'
 import type { Graph } from '../../src/onnx/graph.js'
 import { liftOpset, RULE_OPSET } from '../../src/onnx/lift.js'
-import { AttributeProtoSchema, GraphProtoSchema } from '../../src/onnx/proto/onnx_pb.js'
+import { bodyOf, carrying, loopBody } from '../support/cases/bodies.js'
 import { checkGradient } from '../support/check-gradient.js'
 import { graphOf, input, node, tensor } from '../support/graphs.js'
 import { gradientCheckOf, ints, omitted, real, spaced } from '../support/operator-case.js'
@@ -110,18 +109,77 @@ describe('graphs of older operator sets', () => {
     expect(await runOnce(liftOpset(graph), data)).to.deep.equal(await runOnce(graph, data))
   })
 
-  it('with a subgraph are refused by node, with the opset to export', () => {
-    const body = create(AttributeProtoSchema, { name: 'then_branch', g: create(GraphProtoSchema, {}) })
-    const branch = { ...node('If', ['c'], 'y'), name: 'choice', attributes: new Map([['then_branch', body]]) }
-    const graph: Graph = graphOf({
-      opset: 13,
-      inputs: [input('c', [], 'bool')],
-      nodes: [branch],
+  it('compute the same with lifted bodies, however deep, whose constants stand outside of them', async () => {
+    const inner = bodyOf(
+      [],
+      ['narrow'],
+      [
+        node('ReduceMean', ['deep'], 'mean', { axes: [2] }),
+        node('Squeeze', ['mean'], 'narrow', { axes: [1] }),
+      ],
+    )
+    const other = bodyOf([], ['sum'], [node('ReduceSum', ['deep'], 'sum', { axes: [1, 2], keepdims: 0 })])
+    const choice = carrying(node('If', ['go'], ['v_next']), { then_branch: inner, else_branch: other })
+    const body = loopBody(
+      ['i', 'go', 'v'],
+      ['go_on', 'v_next'],
+      [node('Identity', ['go'], 'go_on'), node('Unsqueeze', ['v'], 'deep', { axes: [1] }), choice],
+    )
+    const graph = graphOf({
+      opset: 11,
+      irVersion: 6,
+      inputs: [input('x', ['N', 1])],
+      initializers: { times: tensor('int64', [], [2]) },
+      nodes: [carrying(node('Loop', ['times', '', 'x'], ['y']), { body })],
       outputs: ['y'],
     })
+    const data = { x: { dtype: 'float32', shape: [2, 1], values: [1, -2] } } as const
+    const lifted = liftOpset(graph)
+    expect(await runOnce(lifted, data, 'disabled')).to.deep.equal(await runOnce(graph, data, 'disabled'))
+    expect([...lifted.initializers.keys()]).to.include('lifted/int64[1,2]')
+  })
+
+  it('give Resize no inputs that do not count', async () => {
+    const sizes = tensor('int64', [4], [1, 1, 4, 6])
+    const initializers = { roi: tensor('float32', [0], []), scales: tensor('float32', [0], []), sizes }
+    const graph = graphOf({
+      opset: 11,
+      irVersion: 6,
+      inputs: [input('x', ['N', 1, 2, 3])],
+      initializers,
+      nodes: [node('Resize', ['x', 'roi', 'scales', 'sizes'], 'y', { mode: 'linear' })],
+      outputs: ['y'],
+    })
+    const lifted = liftOpset(graph)
+    expect(lifted.nodes[0]!.inputs).to.deep.equal(['x', '', '', 'sizes'])
+    const data = { x: { dtype: 'float32', shape: [1, 1, 2, 3], values: [1, 2, 3, 4, 5, 6] } } as const
+    expect(await runOnce(lifted, data)).to.deep.equal(await runOnce(graph, data))
+  })
+
+  const normalization = (outputs: readonly string[], named: readonly string[]): Graph =>
+    graphOf({
+      opset: 11,
+      inputs: [input('x', ['N', 2])],
+      initializers: Object.fromEntries(
+        ['scale', 'bias', 'mean', 'var'].map((name) => [name, tensor('float32', [2], [1, 2])]),
+      ),
+      nodes: [node('BatchNormalization', ['x', 'scale', 'bias', 'mean', 'var'], outputs)],
+      outputs: named,
+    })
+
+  it('say of a BatchNormalization with five outputs that it is one in training', () => {
+    const [lifted] = liftOpset(normalization(['y', 'mean1', 'var1', 'saved', 'saved2'], ['y', 'mean1'])).nodes
+    expect(lifted!.outputs).to.deep.equal(['y', 'mean1', 'var1'])
+    expect(Number(lifted!.attributes.get('training_mode')?.i)).to.equal(1)
+    const [inference] = liftOpset(normalization(['y'], ['y'])).nodes
+    expect(inference!.attributes.has('training_mode')).to.equal(false)
+  })
+
+  it('are refused where they read the statistics of a batch, which later versions do not give', () => {
+    const graph = normalization(['y', 'mean1', 'var1', 'saved', 'saved2'], ['y', 'saved'])
     expect(() => liftOpset(graph)).to.throw(
       UnsupportedModelError,
-      "If 'choice' (computes 'y') holds a subgraph in opset 13: export the model with opset_version=18 or newer",
+      /BatchNormalization \(computes 'y'\) gives the statistics of a batch \('saved'\)/,
     )
   })
 })

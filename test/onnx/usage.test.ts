@@ -39,6 +39,7 @@ describe('the role and unit axis of a tensor follow from the operator that reads
     ['a running variance', 1, read('BatchNormalization', ['x', 's', 'b', 'm', 'w']), 'buffer', 0],
     ['a recurrent kernel', 3, read('LSTM', ['x', 'k', 'w']), 'weight', 1],
     ['a recurrent bias', 2, read('LSTM', ['x', 'k', 'r', 'w']), 'bias', 0],
+    ['a slope', 3, read('PRelu', ['x', 'w']), 'weight', 0],
     ['a vector that nothing reads', 1, read('Exp', ['x']), 'norm', 0],
     [
       'a matrix that another operator set reads',
@@ -71,6 +72,32 @@ describe('the role and unit axis of a tensor follow from the operator that reads
     expect(usage(2, ...nodes, read('Gather', ['c', 'i']))).to.deep.equal({ role: 'embedding', unitAxis: 1 })
     const back = node('Transpose', ['c'], 'd', { perm: [1, 0] })
     expect(usage(2, ...nodes, back, read('Gather', ['d', 'i'])).unitAxis).to.equal(0)
+  })
+
+  it('through the parts that an exporter cuts and puts together again, as for a recurrent kernel', () => {
+    const cut = [
+      node('Slice', ['w', 'starts', 'ends'], 'a'),
+      node('Slice', ['w', 'starts', 'ends'], 'b'),
+      node('Concat', ['b', 'a'], 'turned', { axis: 0 }),
+      node('Unsqueeze', ['turned', 'axes'], 'k'),
+    ]
+    expect(usage(2, ...cut, read('GRU', ['x', 'k', 'r', 'bias']))).to.deep.equal({
+      role: 'weight',
+      unitAxis: 0,
+    })
+    expect(usage(1, ...cut, read('GRU', ['x', 'kernel', 'r', 'k']))).to.deep.equal({
+      role: 'bias',
+      unitAxis: 0,
+    })
+    const split = { ...node('Split', ['w'], 's'), outputs: ['s', 't'] }
+    expect(usage(2, split, read('MatMul', ['x', 't'])).unitAxis).to.equal(1)
+  })
+
+  it('of a vector that is reshaped and added: nothing is known', () => {
+    const reshaped = node('Reshape', ['w', 'shape'], 'r')
+    expect(usage(1, reshaped, read('Add', ['x', 'r']))).to.deep.equal({ role: 'norm', unitAxis: 0 })
+    expect(usage(2, reshaped, read('MatMul', ['x', 'r']))).to.deep.equal({ role: 'weight', unitAxis: 0 })
+    expect(usage(2, reshaped, node('Transpose', ['r'], 't'), read('MatMul', ['x', 't'])).unitAxis).to.equal(0)
   })
 
   it('by the first that says something', () => {

@@ -1,6 +1,6 @@
 import { AssertionError } from 'chai'
 import { differentiate } from '../../src/autodiff/differentiate.js'
-import type { GradientGraph } from '../../src/autodiff/differentiate.js'
+import type { DifferentiateOptions, GradientGraph } from '../../src/autodiff/differentiate.js'
 import type { Graph } from '../../src/onnx/graph.js'
 import type { DType } from '../../src/tensor.js'
 import { Loaded, runOnce, withInputs } from './ort.js'
@@ -16,6 +16,7 @@ export interface GradientCheck {
   readonly loss: string
   /** Step of the differences along directions with entries between -1 and 1. */
   readonly step?: number
+  readonly batchNorm?: DifferentiateOptions['batchNorm']
 }
 
 interface Precision {
@@ -48,6 +49,7 @@ export async function checkGradient(
   const gradient = differentiate(check.graph, {
     parameters: names,
     loss: { kind: 'output', name: check.loss },
+    ...(check.batchNorm && { batchNorm: check.batchNorm }),
   })
   const analytic = await gradientsOf(gradient, alter(gradient.graph), check)
   const forward = await Loaded.load(withInputs(check.graph, names))
@@ -61,7 +63,7 @@ export async function checkGradient(
 }
 
 /** Values by parameter, as gradients and directions are. */
-type Vectors = Readonly<Record<string, readonly number[]>>
+export type Vectors = Readonly<Record<string, readonly number[]>>
 
 function batchSize(check: GradientCheck): number {
   return check.data[check.graph.inputs[0]!.name]!.shape[0]!
@@ -75,7 +77,12 @@ export function gradientFeeds(gradient: GradientGraph, check: GradientCheck): Fe
   return { ...check.data, ...check.parameters, [name]: weight }
 }
 
-async function gradientsOf(gradient: GradientGraph, graph: Graph, check: GradientCheck): Promise<Vectors> {
+/** The gradient at a check's point, by parameter, as the gradient graph computes it. */
+export async function gradientsOf(
+  gradient: GradientGraph,
+  graph: Graph,
+  check: GradientCheck,
+): Promise<Vectors> {
   const results = await runOnce(graph, gradientFeeds(gradient, check))
   return Object.fromEntries(
     Object.entries(check.parameters).map(([parameter, { shape, values }]) => {
@@ -114,7 +121,8 @@ async function compareAlong(
     )
 }
 
-async function derivativeAlong(
+/** The directional derivative of the loss, by central differences of fourth order. */
+export async function derivativeAlong(
   direction: Vectors,
   step: number,
   check: GradientCheck,

@@ -2,7 +2,7 @@ import { attributes } from '../../src/onnx/attributes.js'
 import type { AttributeValue } from '../../src/onnx/attributes.js'
 import { onnxCode } from '../../src/onnx/dtypes.js'
 import type { Graph, Initializer, NamedValue, Node, Shape } from '../../src/onnx/graph.js'
-import { constantOf } from '../../src/onnx/read.js'
+import { constantOf } from '../../src/onnx/from-proto.js'
 import type { DType } from '../../src/tensor.js'
 
 /** Parts of a graph that a test cares about; the rest has defaults. */
@@ -61,7 +61,7 @@ export function tensor(dtype: DType, shape: readonly number[], values: readonly 
 export function arrayOf(
   dtype: DType,
   values: readonly number[],
-): Float32Array | Float64Array | BigInt64Array | Int32Array | Uint8Array {
+): Float32Array | Float64Array | BigInt64Array | Int32Array | Int8Array | Uint8Array {
   switch (dtype) {
     case 'float64':
       return Float64Array.from(values)
@@ -71,7 +71,10 @@ export function arrayOf(
       return BigInt64Array.from(values, BigInt)
     case 'int32':
       return Int32Array.from(values)
+    case 'int8':
+      return Int8Array.from(values)
     case 'bool':
+    case 'uint8':
       return Uint8Array.from(values)
     default:
       throw new TypeError(`tests build no ${dtype} tensors`)

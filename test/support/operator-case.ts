@@ -1,5 +1,6 @@
 import type { AttributeValue } from '../../src/onnx/attributes.js'
 import type { Graph, Initializer, NamedValue, Node, Shape } from '../../src/onnx/graph.js'
+import { withSubgraphs } from '../../src/onnx/subgraph.js'
 import type { DType } from '../../src/tensor.js'
 import { elementCount } from '../../src/tensor.js'
 import type { GradientCheck } from './check-gradient.js'
@@ -28,7 +29,7 @@ export type Operand =
       readonly shape: readonly number[]
       readonly values: readonly number[]
     }
-  | { readonly kind: 'runtime'; readonly values: readonly number[] }
+  | { readonly kind: 'runtime'; readonly values: readonly number[]; readonly shape?: readonly number[] }
   | { readonly kind: 'omitted' }
 
 /** One operator on given inputs, to be differentiated and compared with differences. */
@@ -37,6 +38,10 @@ export interface OperatorCase {
   readonly op: string
   readonly inputs: readonly Operand[]
   readonly attributes?: Readonly<Record<string, AttributeValue>>
+  /** Values that graphs of the operator read beside its inputs. */
+  readonly captures?: readonly Operand[]
+  /** Graphs that the operator carries, by attribute; `names` are those of its inputs and then of its captures. */
+  readonly graphs?: (names: readonly string[]) => Readonly<Record<string, Graph>>
   /** Number of outputs, 1 by default. */
   readonly outputs?: number
   /** Outputs that the loss does not depend on. */
@@ -45,6 +50,8 @@ export interface OperatorCase {
   /** float32 where ONNX Runtime's CPU provider has no float64 kernel. */
   readonly dtype?: 'float32' | 'float64'
   readonly step?: number
+  /** The statistics that batch normalization is differentiated with, by default the recorded ones. */
+  readonly batchNorm?: GradientCheck['batchNorm']
 }
 
 /** How real numbers are drawn: between `low` and `high`, and not near the kinks `off`. */
@@ -75,6 +82,11 @@ export function spaced(shape: readonly number[], as?: Shape): Operand {
   return { kind: 'parameter', shape, values, ...(as && { as }) }
 }
 
+/** Real numbers that are chosen. */
+export function given(values: readonly number[], shape: readonly number[], as?: Shape): Operand {
+  return { kind: 'parameter', shape, values: () => values, ...(as && { as }) }
+}
+
 export function ints(values: readonly number[], shape: readonly number[] = [values.length]): Operand {
   return { kind: 'constant', dtype: 'int64', shape, values }
 }
@@ -87,8 +99,9 @@ export function bools(values: readonly number[], shape: readonly number[]): Oper
   return { kind: 'constant', dtype: 'bool', shape, values }
 }
 
-export function runtime(values: readonly number[]): Operand {
-  return { kind: 'runtime', values }
+/** Of one dimension, or of a shape that is known when the gradient is built. */
+export function runtime(values: readonly number[], shape?: readonly number[]): Operand {
+  return { kind: 'runtime', values, ...(shape && { shape }) }
 }
 
 export const omitted: Operand = { kind: 'omitted' }
@@ -120,17 +133,26 @@ export async function gradientCheckOf(
     parameters: {},
     data: { sample: { dtype, shape: [1], values: [0] } },
   }
-  const names = test.inputs.map((operand, i) => {
+  const names = [...test.inputs, ...(test.captures ?? [])].map((operand, i) => {
     const name = addOperand(parts, operand, `x${i}`, dtype, random)
     return place === 'alone' || operand.kind !== 'parameter' ? name : moved(parts, name, dtype)
   })
   const outputs = Array.from({ length: test.outputs ?? 1 }, (_, i) => `y${i}`)
-  parts.nodes.push(node(test.op, names, outputs, test.attributes))
+  const plain = node(test.op, names.slice(0, test.inputs.length), outputs, test.attributes)
+  parts.nodes.push(withSubgraphs(plain, new Map(Object.entries(test.graphs?.(names) ?? {}))))
   const judged = outputs.filter((_, i) => test.unused?.includes(i) !== true)
   await addLoss(parts, judged, test, random)
   const graph = caseGraph(parts, ['loss'], test)
   const { parameters, data } = parts
-  return { graph, parameters, data, loss: 'loss', ...(test.step !== undefined && { step: test.step }) }
+  const { step, batchNorm } = test
+  return {
+    graph,
+    parameters,
+    data,
+    loss: 'loss',
+    ...(step !== undefined && { step }),
+    ...(batchNorm && { batchNorm }),
+  }
 }
 
 function caseGraph(parts: Parts, outputs: readonly string[], { opset = 18 }: OperatorCase): Graph {
@@ -150,7 +172,10 @@ function addOperand(parts: Parts, operand: Operand, name: string, dtype: DType, 
       const shape = [1, operand.values.length]
       parts.inputs.push(input(`${name}/data`, shape, 'int64'))
       parts.data[`${name}/data`] = { dtype: 'int64', shape, values: operand.values }
-      parts.nodes.push(node('Reshape', [`${name}/data`, flat(parts)], name))
+      if (operand.shape !== undefined)
+        parts.initializers[`${name}/shape`] = tensor('int64', [operand.shape.length], operand.shape)
+      const layout = operand.shape === undefined ? flat(parts) : `${name}/shape`
+      parts.nodes.push(node('Reshape', [`${name}/data`, layout], name))
       return name
     }
     case 'parameter':

@@ -23,7 +23,8 @@ export class Loaded {
     const session = await InferenceSession.create(encodeModel(graph), {
       executionProviders: ['cpu'],
       graphOptimizationLevel: optimization,
-      logSeverityLevel: 3,
+      // errors are thrown, with their whole text
+      logSeverityLevel: 4,
       intraOpNumThreads: 1,
       interOpNumThreads: 1,
     })

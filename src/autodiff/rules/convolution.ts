@@ -1,39 +1,112 @@
-import { intAttribute, intsAttribute } from '../../onnx/attributes.js'
+import { intAttribute } from '../../onnx/attributes.js'
 import type { GraphBuilder } from '../../onnx/builder.js'
-import type { Shape } from '../../onnx/graph.js'
 import { staticShape } from '../../onnx/shapes/dims.js'
 import { extent, windowOf } from '../../onnx/shapes/spatial.js'
 import type { Window } from '../../onnx/shapes/spatial.js'
-import { RuleRefusal } from '../rule.js'
-import type { Vjp, VjpContext } from '../rule.js'
+import { elementCount } from '../../tensor.js'
+import { RuleRefusal, canonicalRule, rule } from '../rule.js'
+import type { RewriteContext, Treatments, VjpContext } from '../rule.js'
+import { kernelGradient, spatialAxes } from './convolution-weights.js'
+import { transposedBack } from './deconvolution.js'
+import { kernelOf, padsAtRun, samePadded, unpadded } from './windows.js'
 
-export const CONVOLUTION = {
+export const CONVOLUTION: Treatments = {
   // Y = X * W + b (Conv 11): dX is the transposed convolution of G with W, dW the convolution of X with G, db the sum of G
-  Conv: (c) => {
+  Conv: canonicalRule((c) => {
     const window = convolutionWindow(c)
     return [
       c.needs(0) ? dataGradient(c, window) : undefined,
       c.needs(1) ? weightGradient(c, window) : undefined,
       c.needs(2) ? c.builder.sum(c.g, [0, ...spatialAxes(window)], false) : undefined,
     ]
-  },
-} as const satisfies Record<string, Vjp>
+  }, explicitlyPadded),
+  // Y = X *^T W + b (ConvTranspose 11): dX is the convolution of G with W, dW that of G with X, db the sum of G
+  ConvTranspose: rule(transposedBack),
+}
+
+/** Padding by auto_pad of an image of symbolic size, by a Pad in front. */
+function explicitlyPadded(c: RewriteContext): string[] | undefined {
+  const [image, kernel] = [c.builder.shapeOf(c.x(0)), kernelOf(c)]
+  if (image === undefined || kernel === undefined || !padsAtRun(c.node, kernel, image)) return undefined
+  return [unpadded(c, samePadded(c, kernel, c.x(0)), c.node.inputs.slice(1))]
+}
 
 function convolutionWindow(c: VjpContext): Window {
-  const kernel = staticShape(c.shape(1).slice(2)) ?? intsAttribute(c.node, 'kernel_shape')
+  const kernel = kernelOf(c)
   if (kernel === undefined) throw new RuleRefusal('the kernel size is not known')
   const window = windowOf(c.node, kernel, c.shape(0).slice(2))
   if (typeof window === 'string') throw new RuleRefusal(window)
   return window
 }
 
-/** The axes after batch and channel. */
-export function spatialAxes({ kernel }: Window): number[] {
-  return kernel.map((_, axis) => axis + 2)
+function weightGradient(c: VjpContext, window: Window): string {
+  const group = intAttribute(c.node, 'group', 1)
+  return kernelGradient({ builder: c.builder, x: c.x(0), g: c.g, window, group, channels: c.shape(1)[1] })
 }
 
 function dataGradient(c: VjpContext, window: Window): string {
-  return transposedConvolution(c.builder, c.g, c.x(1), window, intAttribute(c.node, 'group', 1), c.x(0))
+  const group = intAttribute(c.node, 'group', 1)
+  const w = favoursConvolution(c, window) ? turnedKernel(c, window, group) : undefined
+  if (w === undefined) return transposedConvolution(c.builder, c.g, c.x(1), window, group, c.x(0))
+  const beyond = (pads: readonly number[]): number[] =>
+    pads.map((pad, axis) => extent(window, axis) - 1 - pad)
+  return c.builder.add('Conv', [c.g, w], {
+    dilations: window.dilations,
+    pads: [...beyond(window.padsBegin), ...beyond(window.padsEnd)],
+    group,
+  })
+}
+
+/** How many times as many products a convolution may take to be quicker than a transposed one. */
+const WORTHWHILE = 1.25
+
+/**
+ * With stride 1 the transposed convolution is also a convolution of the padded cotangent with the kernel turned round.
+ * That is quicker on the CPU provider (whose transposed one adds up its columns in one thread) unless the padding
+ * makes the image much larger.
+ */
+function favoursConvolution(c: VjpContext, window: Window): boolean {
+  const pads = window.padsBegin.map((pad, axis) => pad + window.padsEnd[axis]!)
+  const span = window.kernel.map((_, axis) => extent(window, axis) - 1)
+  const possible = span.every(
+    (room, axis) => window.padsBegin[axis]! <= room && window.padsEnd[axis]! <= room,
+  )
+  if (!possible || window.strides.some((stride) => stride !== 1)) return false
+  const [to, from] = [c.x(0), c.g].map((value) => staticShape(c.builder.shapeOf(value)?.slice(2)))
+  return to === undefined || from === undefined
+    ? pads.every((pad, axis) => pad === span[axis])
+    : elementCount(to) <= WORTHWHILE * elementCount(from)
+}
+
+/** W [M, C / groups, ...] as [C, M / groups, ...], every spatial axis turned round; undefined where sizes are missing. */
+function turnedKernel(c: VjpContext, window: Window, group: number): string | undefined {
+  const { builder } = c
+  const [filters, channels] = c.shape(1)
+  if (group !== 1 && (typeof filters !== 'number' || typeof channels !== 'number')) return undefined
+  const axes = spatialAxes(window)
+  const exchanged =
+    group === 1
+      ? builder.transpose(c.x(1), [1, 0, ...axes])
+      : exchangedInGroups(builder, c.x(1), group, [filters as number, channels as number, ...window.kernel])
+  if (window.kernel.every((size) => size === 1)) return exchanged
+  const [starts, steps] = [axes.map(() => -1), axes.map(() => -1)]
+  const ends = window.kernel.map((size) => -size - 1)
+  return builder.add('Slice', [
+    exchanged,
+    ...[starts, ends, axes, steps].map((list) => builder.integers(list)),
+  ])
+}
+
+function exchangedInGroups(
+  builder: GraphBuilder,
+  w: string,
+  group: number,
+  [filters, channels, ...kernel]: readonly [number, number, ...number[]],
+): string {
+  if (channels === 1 && filters === group) return w
+  const split = builder.reshape(w, [group, filters / group, channels, ...kernel])
+  const moved = builder.transpose(split, [0, 2, 1, ...kernel.map((_, axis) => axis + 3)])
+  return builder.reshape(moved, [group * channels, filters / group, ...kernel])
 }
 
 /**
@@ -79,46 +152,4 @@ function cutToSize(builder: GraphBuilder, value: string, window: Window, like: s
   const axes = spatialAxes(window)
   const zeros = builder.integers(axes.map(() => 0))
   return builder.add('Slice', [value, zeros, builder.sizes(like, axes), builder.integers(axes)])
-}
-
-/**
- * dW as a convolution with batch and channel exchanged: X^T [C, N, ...] with G^T [M, N, ...] as its kernel, strides
- * and dilations exchanged, gives dW^T [C, M, ...]. With groups, X is laid out as [C/G, G N, ...].
- */
-function weightGradient(c: VjpContext, window: Window): string {
-  const { builder } = c
-  const group = intAttribute(c.node, 'group', 1)
-  const exchange = [1, 0, ...spatialAxes(window)]
-  const value = builder.add('Conv', [groupedInput(c, group, window), builder.transpose(c.g, exchange)], {
-    strides: window.dilations,
-    dilations: window.strides,
-    pads: [...window.padsBegin, ...window.padsEnd],
-    group,
-  })
-  return builder.transpose(cropToKernel(builder, value, window), exchange)
-}
-
-function groupedInput(c: VjpContext, group: number, window: Window): string {
-  const { builder } = c
-  const axes = spatialAxes(window)
-  if (group === 1) return builder.transpose(c.x(0), [1, 0, ...axes])
-  const channels = c.shape(1)[1]
-  if (typeof channels !== 'number') throw new RuleRefusal('the number of channels per group is not known')
-  const spatial = builder.sizes(c.x(0), axes)
-  const concat = (...sizes: number[]): string =>
-    builder.add('Concat', [builder.integers(sizes), spatial], { axis: 0 })
-  const split = builder.reshapeTo(c.x(0), concat(-1, group, channels))
-  const moved = builder.transpose(split, [2, 1, 0, ...axes.map((axis) => axis + 1)])
-  return builder.reshapeTo(moved, concat(channels, -1))
-}
-
-/** A stride may leave input elements at the end that no window covers; they add rows after the kernel's own. */
-function cropToKernel(builder: GraphBuilder, value: string, window: Window): string {
-  const size: Shape | undefined = builder.shapeOf(value)?.slice(2)
-  const exact =
-    window.strides.every((stride) => stride === 1) || size?.every((dim, axis) => dim === window.kernel[axis])
-  if (exact === true) return value
-  const axes = spatialAxes(window)
-  const zeros = builder.integers(axes.map(() => 0))
-  return builder.add('Slice', [value, zeros, builder.integers(window.kernel), builder.integers(axes)])
 }

@@ -1,15 +1,18 @@
 import { intAttribute } from '../../onnx/attributes.js'
-import { elementCount } from '../../tensor.js'
+import type { GraphBuilder } from '../../onnx/builder.js'
 import { normalizeAxis, staticShape } from '../../onnx/shapes/dims.js'
+import { elementCount } from '../../tensor.js'
 import { unary } from '../rule.js'
 import type { Vjp, VjpContext } from '../rule.js'
-import { constantAxes } from './layout.js'
 
 export const REDUCTION = {
   // every summed element gets the sum's cotangent (ReduceSum 13)
-  ReduceSum: unary((c) => c.builder.expandLike(kept(c, c.g), c.x(0))),
+  ReduceSum: unary((c) => c.builder.expandLike(reduced(c).kept(c.g), c.x(0))),
   // ... divided by their number (ReduceMean 18)
-  ReduceMean: unary((c) => c.builder.expandLike(kept(c, perElement(c)), c.x(0))),
+  ReduceMean: unary((c) => {
+    const over = reduced(c)
+    return c.builder.expandLike(over.kept(over.perElement(c.g)), c.x(0))
+  }),
   // the elements that attain the extreme share the cotangent equally, as PyTorch's amax and amin
   ReduceMax: unary(extreme),
   ReduceMin: unary(extreme),
@@ -31,37 +34,83 @@ function softmaxAxis(c: VjpContext): number {
   return normalizeAxis(intAttribute(c.node, 'axis', -1), c.shape(0).length)
 }
 
-/** The axes that were reduced, counted from 0. */
-function reducedAxes(c: VjpContext): number[] {
-  const rank = c.shape(0).length
-  const axes = c.x(1) === '' ? [] : constantAxes(c, 1)
-  if (axes.length > 0) return axes.map((axis) => normalizeAxis(axis, rank))
-  const nothing = intAttribute(c.node, 'noop_with_empty_axes', 0) === 1
-  return nothing ? [] : Array.from({ length: rank }, (_, axis) => axis)
+/** What a reduction (opset 18: axes as an input) did with the axes of its input. */
+export interface Reduced {
+  /** A value of the reduction's output shape with the reduced axes kept as size 1, so that it broadcasts. */
+  kept(value: string): string
+  /** The sum of a value of the input's shape over the same axes, which are kept. */
+  sum(value: string): string
+  /** A value divided by the number of elements that were reduced to one. */
+  perElement(value: string): string
 }
 
-/** A value of the reduction's output shape with the reduced axes kept as size 1. */
-function kept(c: VjpContext, value: string): string {
+/** Where the axes or the rank come out only when the graph runs, the node's own input says them there too. */
+export function reduced(c: VjpContext): Reduced {
   const axes = reducedAxes(c)
-  const keepsDims = intAttribute(c.node, 'keepdims', 1) === 1
-  return keepsDims || axes.length === 0
-    ? value
-    : c.builder.add('Unsqueeze', [value, c.builder.integers(axes)])
+  return axes === undefined ? reducedAtRun(c) : reducedOver(c, axes)
 }
 
-function perElement(c: VjpContext): string {
+/** The axes that were reduced, counted from 0; undefined where they are not known. */
+function reducedAxes(c: VjpContext): number[] | undefined {
+  const rank = c.builder.rank(c.x(0))
+  const given = c.x(1) === '' ? [] : c.builder.constantsOf(c.x(1))
+  if (rank === undefined || given === undefined) return undefined
+  if (given.length > 0) return given.map((axis) => normalizeAxis(axis, rank))
+  return keepsAll(c) ? [] : Array.from({ length: rank }, (_, axis) => axis)
+}
+
+function keepsAll(c: VjpContext): boolean {
+  return intAttribute(c.node, 'noop_with_empty_axes', 0) === 1
+}
+
+function keepsDims(c: VjpContext): boolean {
+  return intAttribute(c.node, 'keepdims', 1) === 1
+}
+
+function reducedOver(c: VjpContext, axes: readonly number[]): Reduced {
   const { builder } = c
-  const axes = reducedAxes(c)
-  const shape = c.shape(0)
-  const sizes = staticShape(axes.map((axis) => shape[axis]!))
-  if (sizes !== undefined) return builder.scale(c.g, 1 / elementCount(sizes))
-  const count = builder.add('ReduceProd', [builder.sizes(c.x(0), axes)], { keepdims: 0 })
-  return builder.add('Div', [c.g, builder.cast(count, builder.dtype(c.g))])
+  return {
+    kept: (value) =>
+      keepsDims(c) || axes.length === 0 ? value : builder.add('Unsqueeze', [value, builder.integers(axes)]),
+    sum: (value) => builder.sum(value, axes, true),
+    perElement: (value) => {
+      const sizes = staticShape(builder.shapeOf(c.x(0))?.filter((_, axis) => axes.includes(axis)))
+      if (sizes !== undefined) return builder.scale(value, 1 / elementCount(sizes))
+      return builder.add('Div', [value, elementsAlong(builder, c.x(0), axes)])
+    },
+  }
+}
+
+function reducedAtRun(c: VjpContext): Reduced {
+  const { builder } = c
+  const [x, axes] = [c.x(0), c.x(1)]
+  return {
+    // a reduction over all axes for want of a list gives a scalar, which broadcasts as it is
+    kept: (value) => (keepsDims(c) || axes === '' ? value : builder.add('Unsqueeze', [value, axes])),
+    sum: (value) =>
+      builder.add('ReduceSum', axes === '' ? [value] : [value, axes], {
+        keepdims: 1,
+        noop_with_empty_axes: keepsAll(c) ? 1 : 0,
+      }),
+    perElement: (value) => {
+      const count = builder.add('Div', [builder.add('Size', [x]), builder.add('Size', [c.y()])])
+      return builder.add('Div', [value, builder.cast(count, builder.dtype(value))])
+    },
+  }
+}
+
+/** How many elements a value has along some axes, as a number of its type without axes. */
+export function elementsAlong(builder: GraphBuilder, value: string, axes: readonly number[]): string {
+  const shape = builder.shapeOf(value)
+  const sizes = staticShape(shape && axes.map((axis) => shape[axis]!))
+  if (sizes !== undefined) return builder.scalar(elementCount(sizes), builder.dtype(value))
+  const count = builder.add('ReduceProd', [builder.sizes(value, axes)], { keepdims: 0 })
+  return builder.cast(count, builder.dtype(value))
 }
 
 function extreme(c: VjpContext): string {
   const { builder } = c
-  const attains = builder.cast(builder.add('Equal', [c.x(0), kept(c, c.y())]), builder.dtype(c.g))
-  const count = builder.sum(attains, reducedAxes(c), true)
-  return builder.mul(attains, builder.add('Div', [kept(c, c.g), count]))
+  const over = reduced(c)
+  const attains = builder.cast(builder.add('Equal', [c.x(0), over.kept(c.y())]), builder.dtype(c.g))
+  return builder.mul(attains, builder.add('Div', [over.kept(c.g), over.sum(attains)]))
 }

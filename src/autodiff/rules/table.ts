@@ -18,6 +18,7 @@ import { QUANTIZATION } from './quantization.js'
 import { REARRANGING } from './rearranging.js'
 import { RECURRENT } from './recurrent.js'
 import { REDUCTION } from './reduction.js'
+import { REMAINDER } from './remainder.js'
 import { RESAMPLING } from './resampling.js'
 import { SEQUENCES } from './sequences.js'
 import { SIGNAL } from './signal.js'
@@ -38,16 +39,18 @@ const DROPOUT: Treatments = {
   }),
 }
 
-const FAMILIES: readonly Treatments[] = [
+/** The treatments by family. */
+export const FAMILIES: readonly Treatments[] = [
   rules(ELEMENTWISE),
   rules(BROADCASTING, broadcasting),
-  rules(CONVOLUTION),
+  CONVOLUTION,
   rules(LAYOUT),
   rules(LINEAR),
-  rules(POOLING),
+  POOLING,
   rules(REDUCTION),
   rules(CASTS),
   DROPOUT,
+  REMAINDER,
   NORMALIZATION,
   ACTIVATION,
   ACCUMULATION,

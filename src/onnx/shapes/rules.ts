@@ -3,13 +3,14 @@ import { dtypeOf } from '../dtypes.js'
 import type { Dim, Shape } from '../graph.js'
 import type { NodeView } from '../infer.js'
 import { broadcast, normalizeAxis, product, quotient, staticShape } from './dims.js'
+import { ATTENTION_SHAPES } from './attention.js'
 import { CONTRACTION_SHAPES } from './contraction.js'
 import { CONTROL_FLOW_SHAPES } from './control-flow.js'
 import { INDEXING_SHAPES } from './indexing.js'
 import { NORMALIZATION_SHAPES } from './normalization.js'
 import { RESAMPLING_SHAPES } from './resampling.js'
 import type { ShapeRule } from './rule.js'
-import { slicedSize } from './slice.js'
+import { SIGNAL_SHAPES } from './signal.js'
 import { spatialOutput } from './spatial.js'
 
 const same: ShapeRule = (view) => [view.info(0)]
@@ -44,9 +45,18 @@ const reducing: ShapeRule = (view) => {
   const { dtype, shape } = view.info(0)
   const keep = intAttribute(view.node, 'keepdims', 1) === 1
   const axes = reductionAxes(view)
-  if (shape === undefined || axes === undefined) return [{ dtype, shape: undefined }]
+  if (shape === undefined) return [{ dtype, shape }]
+  if (axes === undefined) return [{ dtype, shape: reducedAtRun(view, shape, keep) }]
   const reduced = shape.flatMap((dim, axis): Dim[] => (axes.includes(axis) ? (keep ? [1] : []) : [dim]))
   return [{ dtype, shape: reduced }]
+}
+
+/** Where the axes are not known, their number may be: it gives the rank of the result. */
+function reducedAtRun(view: NodeView, shape: Shape, keep: boolean): Shape | undefined {
+  const count = view.shape(1)?.[0]
+  if (keep) return shape.map(() => view.fresh())
+  if (typeof count !== 'number' || count === 0) return undefined
+  return shape.slice(count).map(() => view.fresh())
 }
 
 /** The axes that a reduction (opset 18: axes as an input) sums over, or undefined where they or the rank are unknown. */
@@ -134,23 +144,6 @@ const transpose: ShapeRule = (view) => {
   return [{ dtype, shape: shape && order?.map((axis) => shape[axis]!) }]
 }
 
-/** Pad 18: pads for all axes, or for those that the fourth input names; begins first, then ends. */
-const pad: ShapeRule = (view) => {
-  const { dtype, shape } = view.info(0)
-  if (shape === undefined) return [{ dtype, shape: undefined }]
-  const pads = view.constants(1)
-  const axes = (view.node.inputs[3] ?? '') === '' ? shape.map((_, axis) => axis) : view.constants(3)
-  if (pads === undefined || axes === undefined) return [{ dtype, shape: shape.map(() => view.fresh()) }]
-  const result = [...shape]
-  axes.forEach((axis, i) => {
-    const at = normalizeAxis(axis, shape.length)
-    const added = pads[i]! + pads[axes.length + i]!
-    const size = result[at]!
-    result[at] = added === 0 ? size : typeof size === 'number' ? size + added : view.fresh()
-  })
-  return [{ dtype, shape: result }]
-}
-
 const concat: ShapeRule = (view) => {
   const { dtype } = view.info(0)
   const shapes = view.node.inputs.map((_, i) => view.shape(i))
@@ -162,44 +155,6 @@ const concat: ShapeRule = (view) => {
     ? sizes.reduce((sum, size) => sum + size, 0)
     : view.fresh()
   return [{ dtype, shape: first.with(axis, total) }]
-}
-
-/** Slice with constant bounds; where a size is a symbol, only a slice over the whole axis keeps it. */
-const slice: ShapeRule = (view) => {
-  const { dtype, shape } = view.info(0)
-  const [starts, ends] = [view.constants(1), view.constants(2)]
-  if (shape === undefined) return [{ dtype, shape: undefined }]
-  const count = starts?.length ?? ends?.length
-  const axes = (view.node.inputs[3] ?? '') === '' ? starts?.map((_, i) => i) : view.constants(3)
-  const steps = (view.node.inputs[4] ?? '') === '' ? starts?.map(() => 1) : view.constants(4)
-  if (axes === undefined || count === undefined) return [{ dtype, shape: shape.map(() => view.fresh()) }]
-  const result = [...shape]
-  axes.forEach((axis, i) => {
-    const at = normalizeAxis(axis, shape.length)
-    result[at] = slicedSize(shape[at]!, starts?.[i], ends?.[i], steps?.[i]) ?? view.fresh()
-  })
-  return [{ dtype, shape: result }]
-}
-
-const squeeze: ShapeRule = (view) => {
-  const { dtype, shape } = view.info(0)
-  if (shape === undefined) return [{ dtype, shape: undefined }]
-  const all = (view.node.inputs[1] ?? '') === ''
-  const axes = all ? shape.flatMap((dim, axis) => (dim === 1 ? [axis] : [])) : view.constants(1)
-  if (axes === undefined || (all && shape.some((dim) => typeof dim === 'string')))
-    return [{ dtype, shape: undefined }]
-  const dropped = new Set(axes.map((axis) => normalizeAxis(axis, shape.length)))
-  return [{ dtype, shape: shape.filter((_, axis) => !dropped.has(axis)) }]
-}
-
-const unsqueeze: ShapeRule = (view) => {
-  const { dtype, shape } = view.info(0)
-  const axes = view.constants(1)
-  if (shape === undefined || axes === undefined) return [{ dtype, shape: undefined }]
-  const result = [...shape]
-  for (const axis of axes.map((a) => normalizeAxis(a, shape.length + axes.length)).sort((a, b) => a - b))
-    result.splice(axis, 0, 1)
-  return [{ dtype, shape: result }]
 }
 
 const split: ShapeRule = (view) => {
@@ -270,7 +225,10 @@ export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
   ...all('Add Sub Mul Div Pow Max Min Mean Sum Mod And Or Xor BitwiseAnd BitwiseOr BitwiseXor', broadcasting),
   ...all('Equal Greater GreaterOrEqual Less LessOrEqual', comparing),
   ...all('IsNaN IsInf', testing),
-  ...all('ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare', reducing),
+  ...all(
+    'ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp',
+    reducing,
+  ),
   ...all('ArgMax ArgMin', extremeIndex),
   ...all('MaxPool AveragePool', pool),
   GlobalAveragePool: (view) => [
@@ -295,11 +253,7 @@ export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
   Flatten: flatten,
   Transpose: transpose,
   Concat: concat,
-  Pad: pad,
-  Slice: slice,
   Split: split,
-  Squeeze: squeeze,
-  Unsqueeze: unsqueeze,
   Gather: gather,
   GatherElements: (view) => [{ dtype: view.info(0).dtype, shape: view.shape(1) }],
   OneHot: oneHot,
@@ -312,9 +266,11 @@ export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
   ConstantOfShape: (view) => [
     { dtype: dtypeOf(view.node.attributes.get('value')?.t?.dataType ?? 1), shape: requested(view, 0) },
   ],
+  ...ATTENTION_SHAPES,
   ...CONTRACTION_SHAPES,
   ...CONTROL_FLOW_SHAPES,
   ...INDEXING_SHAPES,
   ...NORMALIZATION_SHAPES,
   ...RESAMPLING_SHAPES,
+  ...SIGNAL_SHAPES,
 }

@@ -26,7 +26,8 @@ export function windowOf(node: Node, kernel: readonly number[], spatial: Shape):
   return { ...base, padsBegin: pads.slice(0, kernel.length), padsEnd: pads.slice(kernel.length) }
 }
 
-type Unpadded = Pick<Window, 'kernel' | 'strides' | 'dilations'>
+/** A window without its padding. */
+export type Unpadded = Pick<Window, 'kernel' | 'strides' | 'dilations'>
 
 function samePads(base: Unpadded, spatial: Shape, autoPad: string): Window | string {
   const totals: number[] = []

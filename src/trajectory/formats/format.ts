@@ -18,12 +18,12 @@ export type Counters = ReadonlyMap<Counter, number>
 
 /** A checkpoint before it has its place in the trajectory. */
 export interface Save extends Omit<Checkpoint, 'step'> {
-  /** The file's name, which may hold a step. */
+  /** The file's (or folder's) name, which may hold a step. */
   readonly fileName: string
   readonly counters: Counters
 }
 
-/** An opened file of checkpoints: one save in most formats, many in some. */
+/** An opened file (or folder) of checkpoints: one save in most formats, many in some. */
 export interface OpenedFile {
   readonly saves: readonly Save[]
   close(): Promise<void>
@@ -34,16 +34,33 @@ export interface NotACheckpoint {
   readonly reason: string
 }
 
-export interface CheckpointFormat {
+/** What opens a checkpoint once it is known to be of its format. */
+export interface Opener {
   readonly name: string
-  /** Whether a file is of this format, by its first bytes (up to HEAD_SIZE) and its name. */
-  match(head: Uint8Array, fileName: string): boolean
   /**
-   * Reads and checks the file's headers.
-   * @throws CheckpointError when it is corrupt or truncated
+   * Reads and checks the headers of the file, or of the files of the folder.
+   * @throws CheckpointError when one is corrupt or truncated
    * @throws CheckpointFormatError when it is a form that is not read
    */
   open(path: string): Promise<OpenedFile | NotACheckpoint>
+}
+
+export interface CheckpointFormat extends Opener {
+  /** Whether a file is of this format, by its first bytes (up to HEAD_SIZE) and its name. */
+  match(head: Uint8Array, fileName: string): boolean
+}
+
+/** A layout with a folder for each checkpoint. */
+export interface FolderFormat extends Opener {
+  /** Whether a folder is of this layout, by the names of what it holds. */
+  matchFolder(names: ReadonlySet<string>): boolean
+}
+
+/** What a checkpoint holds under a tensor's name. Throws CheckpointError where there is no such tensor. */
+export function requireTensor<T>(tensors: ReadonlyMap<string, T>, name: string, path: string): T {
+  const tensor = tensors.get(name)
+  if (tensor === undefined) throw new CheckpointError(`${path}: there is no tensor ${name}`)
+  return tensor
 }
 
 /** The first bytes of a file that `match` gets to see: enough for a zip archive's first entry name. */
@@ -64,8 +81,7 @@ export function requireFloat<T extends TensorInfo>(
   name: string,
   path: string,
 ): T & FloatTensorInfo {
-  const tensor = tensors.get(name)
-  if (tensor === undefined) throw new CheckpointError(`${path}: there is no tensor ${name}`)
+  const tensor = requireTensor(tensors, name, path)
   if (tensor.unsupported !== undefined) {
     throw new CheckpointFormatError(
       `${path}: tensor ${name} has element type ${tensor.unsupported}, which is not read; ` +

@@ -55,6 +55,19 @@ const TWO_DIMENSIONS: readonly OperatorCase[] = [
     group: 3,
     strides: [2, 2],
   }),
+  conv('with groups and padding that keeps the size', [2, 4, 6, 5], [6, 2, 3, 3], {
+    group: 2,
+    pads: [1, 1, 1, 1],
+  }),
+  conv('depthwise with two filters for each channel and padding', [2, 3, 6, 5], [6, 1, 3, 3], {
+    group: 3,
+    pads: [1, 1, 1, 1],
+  }),
+  conv('with dilation, groups and padding that keeps the size', [2, 4, 8, 7], [4, 2, 3, 3], {
+    group: 2,
+    dilations: [2, 1],
+    pads: [2, 1, 2, 1],
+  }),
   conv('with auto_pad SAME_UPPER', [2, 3, 6, 5], [4, 3, 2, 3], { auto_pad: 'SAME_UPPER' }),
   conv('with auto_pad SAME_LOWER', [2, 3, 6, 5], [4, 3, 2, 4], { auto_pad: 'SAME_LOWER' }),
   conv('with auto_pad SAME_UPPER and stride', [2, 3, 7, 6], [4, 3, 3, 3], {
@@ -129,11 +142,139 @@ const THREE_DIMENSIONS: readonly OperatorCase[] = [
   }),
 ]
 
+const ANY_SIZE: readonly OperatorCase[] = ['SAME_UPPER', 'SAME_LOWER'].flatMap((auto_pad) => [
+  conv(
+    `with auto_pad ${auto_pad} and stride of symbolic image size`,
+    [2, 3, 8, 7],
+    [4, 3, 3, 2],
+    { auto_pad, strides: [2, 3] },
+    ['N', 3, 'H', 'W'],
+  ),
+  conv(
+    `with auto_pad ${auto_pad}, stride and groups of one symbolic image axis`,
+    [2, 4, 8, 6],
+    [4, 2, 3, 3],
+    { auto_pad, strides: [2, 2], group: 2 },
+    ['N', 4, 8, 'W'],
+  ),
+  conv(
+    `with auto_pad ${auto_pad} and a stride that skips, in one dimension`,
+    [2, 3, 7],
+    [4, 3, 1],
+    { auto_pad, strides: [3] },
+    ['N', 3, 'L'],
+  ),
+])
+
+const SYMBOLIC_CHANNELS: readonly OperatorCase[] = [
+  conv('of symbolic channels', [2, 3, 6, 5], [4, 3, 3, 3], { pads: [1, 1, 1, 1] }, ['N', 'C', 6, 5]),
+  conv('of symbolic sizes throughout', [2, 3, 6, 5], [4, 3, 3, 3], { strides: [2, 1] }, ['N', 'C', 'H', 'W']),
+  {
+    ...conv('of symbolic sizes throughout with symbolic filters', [2, 3, 6, 5], [4, 3, 3, 3]),
+    inputs: [
+      real([2, 3, 6, 5], { as: ['N', 'C', 'H', 'W'] }),
+      real([4, 3, 3, 3], { as: ['M', 'C', 3, 3] }),
+      real([4], { as: ['M'] }),
+    ],
+  },
+  {
+    ...conv('with groups of symbolic channels', [2, 4, 6, 5], [6, 2, 3, 3], { group: 2, dilations: [2, 2] }),
+    inputs: [
+      real([2, 4, 6, 5], { as: ['N', 'C', 'H', 'W'] }),
+      real([6, 2, 3, 3], { as: ['M', 'K', 3, 3] }),
+      real([6], { as: ['M'] }),
+    ],
+  },
+]
+
+function transposed(
+  title: string,
+  x: readonly number[],
+  w: readonly number[],
+  attributes: Readonly<Record<string, AttributeValue>> & { readonly group?: number } = {},
+  as?: Shape,
+): OperatorCase {
+  const inputs = [real(x, { ...(as && { as }) }), real(w), real([w[1]! * (attributes.group ?? 1)])]
+  return { title, op: 'ConvTranspose', inputs, attributes, ...exact }
+}
+
+const TRANSPOSED: readonly OperatorCase[] = [
+  transposed('of kernel 1', [2, 3, 4, 5], [3, 4, 1, 1]),
+  transposed('of kernel 3', [2, 3, 4, 5], [3, 4, 3, 3]),
+  transposed('with stride', [2, 3, 4, 5], [3, 4, 3, 2], { strides: [2, 3] }),
+  transposed('with stride and padding', [2, 3, 4, 5], [3, 4, 3, 3], { strides: [2, 2], pads: [1, 0, 1, 1] }),
+  transposed('with stride, padding and output_padding', [2, 3, 4, 5], [3, 4, 3, 3], {
+    strides: [2, 3],
+    pads: [1, 1, 1, 1],
+    output_padding: [1, 2],
+  }),
+  transposed('with output_padding and no padding', [2, 3, 4, 5], [3, 4, 3, 3], {
+    strides: [2, 3],
+    output_padding: [1, 2],
+  }),
+  transposed('with dilation', [2, 3, 4, 5], [3, 4, 3, 2], { dilations: [2, 3], strides: [2, 1] }),
+  transposed('with groups', [2, 4, 4, 5], [4, 3, 3, 3], { group: 2, strides: [2, 2] }),
+  transposed('depthwise', [2, 3, 4, 5], [3, 1, 4, 4], { group: 3, strides: [2, 2], pads: [1, 1, 1, 1] }),
+  transposed('with stride larger than the kernel', [2, 3, 4, 5], [3, 4, 2, 1], { strides: [3, 3] }),
+  ...['NOTSET', 'SAME_UPPER', 'SAME_LOWER'].map((auto_pad) =>
+    transposed(`with output_shape, auto_pad ${auto_pad}`, [2, 3, 4, 5], [3, 4, 3, 4], {
+      auto_pad,
+      strides: [2, 3],
+      output_shape: [8, 13],
+    }),
+  ),
+  transposed('with output_shape and output_padding', [2, 3, 4, 5], [3, 4, 3, 3], {
+    strides: [3, 3],
+    output_shape: [10, 13],
+    output_padding: [1, 0],
+  }),
+  ...['SAME_UPPER', 'SAME_LOWER', 'VALID'].flatMap((auto_pad) => [
+    transposed(`with auto_pad ${auto_pad}`, [2, 3, 4, 5], [3, 4, 3, 4], { auto_pad, strides: [2, 1] }),
+    transposed(
+      `with auto_pad ${auto_pad} of symbolic image size`,
+      [2, 3, 4, 5],
+      [3, 4, 3, 5],
+      { auto_pad, strides: [2, 2] },
+      ['N', 3, 'H', 'W'],
+    ),
+  ]),
+  transposed('in one dimension', [2, 3, 6], [3, 4, 4], { strides: [2], pads: [1, 1] }),
+  transposed('in three dimensions', [1, 2, 3, 4, 3], [2, 3, 2, 3, 2], {
+    strides: [2, 1, 2],
+    pads: [0, 1, 0, 1, 0, 1],
+  }),
+  transposed('with a symbolic batch', [2, 3, 4, 5], [3, 4, 3, 3], { strides: [2, 2] }, ['N', 3, 4, 5]),
+  transposed(
+    'of symbolic image size',
+    [2, 3, 4, 5],
+    [3, 4, 3, 3],
+    { strides: [2, 2], pads: [1, 1, 0, 1], output_padding: [0, 1] },
+    ['N', 3, 'H', 'W'],
+  ),
+  transposed(
+    'of symbolic image size with output_shape',
+    [2, 3, 4, 5],
+    [3, 4, 3, 3],
+    { strides: [2, 2], output_shape: [8, 10] },
+    ['N', 3, 'H', 'W'],
+  ),
+  transposed('of symbolic channels', [2, 3, 4, 5], [3, 4, 3, 3], { dilations: [1, 2] }, ['N', 'C', 'H', 'W']),
+  {
+    ...transposed('', [2, 3, 4, 5], [3, 4, 3, 3]),
+    title: 'without bias',
+    inputs: [real([2, 3, 4, 5]), real([3, 4, 3, 3])],
+  },
+  { ...transposed('in opset 22', [2, 3, 4, 5], [3, 4, 3, 3], { strides: [2, 2] }), opset: 22 },
+]
+
 export const CONVOLUTION_CASES: readonly OperatorCase[] = [
   ...ONE_DIMENSION,
   ...TWO_DIMENSIONS,
   ...SYMBOLIC,
   ...THREE_DIMENSIONS,
+  ...ANY_SIZE,
+  ...SYMBOLIC_CHANNELS,
+  ...TRANSPOSED,
   {
     ...conv('', [2, 3, 6, 5], [4, 3, 3, 3]),
     title: 'without bias',

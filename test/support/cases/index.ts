@@ -13,9 +13,11 @@ import { ACTIVATION_CASES } from './activation.js'
 import { ACCUMULATION_CASES } from './accumulation.js'
 import { LOSS_OPERATOR_CASES } from './loss-operators.js'
 import { QUANTIZATION_CASES } from './quantization.js'
+import { GRID_CASES } from './grid.js'
 import { INDEXING_CASES } from './indexing.js'
 import { REARRANGING_CASES } from './rearranging.js'
 import { SEQUENCE_CASES } from './sequences.js'
+import { REMAINDER_CASES } from './remainder.js'
 import { RESAMPLING_CASES } from './resampling.js'
 import { CONTRACTION_CASES } from './contraction.js'
 import { ATTENTION_CASES } from './attention.js'
@@ -38,7 +40,9 @@ export const OPERATOR_CASES: readonly OperatorCase[] = [
   ...INDEXING_CASES,
   ...REARRANGING_CASES,
   ...SEQUENCE_CASES,
+  ...REMAINDER_CASES,
   ...RESAMPLING_CASES,
+  ...GRID_CASES,
   ...CONTRACTION_CASES,
   ...ATTENTION_CASES,
   ...SIGNAL_CASES,

@@ -1,5 +1,5 @@
 import type { Shape } from '../../../src/onnx/graph.js'
-import { ints, omitted, real, runtime } from '../operator-case.js'
+import { constant, ints, omitted, real, runtime } from '../operator-case.js'
 import type { Operand, OperatorCase } from '../operator-case.js'
 
 const RESHAPES: readonly OperatorCase[] = [
@@ -25,6 +25,8 @@ const RESHAPES: readonly OperatorCase[] = [
   { title: 'of named axes', op: 'Unsqueeze', inputs: [real([3, 2]), ints([0, -1])] },
   { title: 'of axes in any order', op: 'Unsqueeze', inputs: [real([3, 2]), ints([3, 1])] },
   { title: 'of symbolic sizes', op: 'Unsqueeze', inputs: [real([3, 2], { as: ['N', 'M'] }), ints([1])] },
+  { title: 'of axes known at run time', op: 'Squeeze', inputs: [real([1, 3, 1, 2]), runtime([2])] },
+  { title: 'of axes known at run time', op: 'Unsqueeze', inputs: [real([3, 2]), runtime([0, -1])] },
   { title: 'by default', op: 'Transpose', inputs: [real([2, 3, 4])] },
   { title: 'of three axes', op: 'Transpose', inputs: [real([2, 3, 4])], attributes: { perm: [1, 2, 0] } },
   {
@@ -37,6 +39,11 @@ const RESHAPES: readonly OperatorCase[] = [
   { title: 'to a smaller shape', op: 'Expand', inputs: [real([2, 3, 4]), ints([3, 1])] },
   { title: 'of a scalar', op: 'Expand', inputs: [real([]), ints([2, 3])] },
   { title: 'of symbolic sizes', op: 'Expand', inputs: [real([3, 1], { as: ['N', 'K'] }), ints([2, 1, 4])] },
+  {
+    title: 'of symbolic sizes to a shape known at run time',
+    op: 'Expand',
+    inputs: [real([3, 1], { as: ['N', 'K'] }), runtime([2, 1, 4])],
+  },
   { title: 'to a shape known at run time', op: 'Expand', inputs: [real([3, 1]), runtime([2, 1, 4])] },
 ]
 
@@ -59,12 +66,65 @@ const PARTS: readonly OperatorCase[] = [
     real([2, 3], { as: ['N', 3] }),
     real([2, 4], { as: ['N', 4] }),
   ),
+  concat('of a parameter behind a constant', 1, constant([1, 2], [2, 1]), real([2, 3])),
+  concat(
+    'of a parameter between constants',
+    -1,
+    constant([1, 2], [2, 1]),
+    real([2, 3], { as: ['N', 'M'] }),
+    constant([1, 2], [2, 1]),
+  ),
+  concat(
+    'of a parameter twice behind a constant',
+    0,
+    constant([1, 2, 3], [1, 3]),
+    real([2, 3]),
+    real([1, 3]),
+  ),
   concat('of a symbolic and a static input', 0, real([2, 3], { as: ['N', 3] }), real([4, 3])),
   split('into equal parts', [6, 4], { outputs: 3, attributes: { num_outputs: 3 } }),
   split('into parts of which the last is smaller', [7, 4], { outputs: 3, attributes: { num_outputs: 3 } }),
   split('along a negative axis', [4, 6], { outputs: 2, attributes: { axis: -1, num_outputs: 2 } }),
   split('with an unused output', [6, 4], { outputs: 3, unused: [1], attributes: { num_outputs: 3 } }),
   split('with the first output unused', [6, 4], { outputs: 3, unused: [0], attributes: { num_outputs: 3 } }),
+  split('with the last output alone used', [7, 4], {
+    outputs: 3,
+    unused: [0, 1],
+    attributes: { num_outputs: 3 },
+  }),
+  split(
+    'of a symbolic size into parts of which the last is smaller',
+    [7, 4],
+    { outputs: 3, attributes: { num_outputs: 3 } },
+    ['N', 4],
+  ),
+  split(
+    'of a symbolic size with one output used',
+    [7, 4],
+    {
+      outputs: 3,
+      unused: [0, 2],
+      attributes: { num_outputs: 3 },
+    },
+    ['N', 4],
+  ),
+  {
+    title: 'into sizes known at run time',
+    op: 'Split',
+    inputs: [real([4, 6], { as: ['N', 'M'] }), runtime([1, 3, 2])],
+    outputs: 3,
+    attributes: { axis: -1 },
+  },
+  {
+    title: 'into sizes known at run time with one output used',
+    op: 'Split',
+    inputs: [real([4, 6], { as: ['N', 'M'] }), runtime([1, 3, 2])],
+    outputs: 3,
+    unused: [0, 2],
+    attributes: { axis: 1 },
+  },
+  split('into equal parts in the form of opset 11', [6, 4], { outputs: 3, opset: 11, dtype: 'float32' }),
+  split('into equal parts in the form of opset 13', [6, 4], { outputs: 3, opset: 13 }),
   split('of a symbolic size', [6, 4], { outputs: 2, unused: [1], attributes: { num_outputs: 2 } }, [
     'N',
     'M',
@@ -117,6 +177,52 @@ const SLICES: readonly OperatorCase[] = [
     [0],
     [-1],
   ),
+  slice(
+    'of the last element of a symbolic axis',
+    real([5, 6, 2], { as: ['N', 'T', 'D'] }),
+    [-1],
+    [LAST - 1024],
+    [1],
+  ),
+  slice('of the first elements of a symbolic axis', real([5, 6], { as: ['N', 'M'] }), [0], [2], [1]),
+  slice('from beyond the start of a symbolic axis', real([5, 6], { as: ['N', 'M'] }), [-9], [3], [1]),
+  slice('beyond the end of symbolic axes', real([5, 6], { as: ['N', 'M'] }), [2, 1], [9, -1]),
+  slice('of nothing of a symbolic axis', real([5, 6], { as: ['N', 'M'] }), [4, 0], [2, 3]),
+  slice('of nothing backwards', real([5, 6], { as: ['N', 'M'] }), [1], [3], [0], [-1]),
+  slice(
+    'of symbolic axes with steps',
+    real([7, 6], { as: ['N', 'M'] }),
+    [1, 0],
+    [LAST - 1024, 6],
+    [0, 1],
+    [3, 2],
+  ),
+  slice(
+    'of symbolic axes with negative steps',
+    real([7, 6], { as: ['N', 'M'] }),
+    [-2, LAST - 1024],
+    [-LAST, 1],
+    [0, 1],
+    [-2, -3],
+  ),
+  slice(
+    'of axes in any order with different steps',
+    real([4, 7, 6], { as: ['N', 7, 6] }),
+    [5, 0, 1],
+    [0, 7, 3],
+    [2, 1, 0],
+    [-2, 3, 1],
+  ),
+  slice('with an end known at run time', real([5, 6], { as: ['N', 'M'] }), [1, 0], runtime([-1, 4])),
+  slice(
+    'with a start known at run time',
+    real([5, 6], { as: ['N', 'M'] }),
+    runtime([-3]),
+    [LAST - 1024],
+    [1],
+  ),
+  slice('backwards with bounds known at run time', real([5, 6]), runtime([-2]), runtime([0]), [1], [-2]),
+  slice('with axes known at run time', real([5, 6], { as: ['N', 'M'] }), [1], [3], runtime([1])),
   slice('with bounds known at run time', real([5, 6]), runtime([1]), runtime([4]), [1]),
   slice(
     'with everything known at run time',

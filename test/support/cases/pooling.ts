@@ -1,6 +1,6 @@
 import type { AttributeValue } from '../../../src/onnx/attributes.js'
 import type { Shape } from '../../../src/onnx/graph.js'
-import { real, spaced } from '../operator-case.js'
+import { constant, given, ints, real, spaced } from '../operator-case.js'
 import type { OperatorCase } from '../operator-case.js'
 
 type Attributes = Readonly<Record<string, AttributeValue>>
@@ -140,19 +140,226 @@ const AVERAGES: readonly OperatorCase[] = [
   ]),
 ]
 
-const GLOBAL: readonly OperatorCase[] = [
-  [[2, 3, 5, 4], undefined] as const,
-  [[2, 3, 7], undefined] as const,
+const anySize = { as: ['N', 'C', 'H', 'W'] } as const
+
+const AVERAGES_OF_ANY_SIZE: readonly OperatorCase[] = [0, 1].flatMap((count_include_pad) => [
+  ...['SAME_UPPER', 'SAME_LOWER'].map((auto_pad) =>
+    averagePool(
+      `of symbolic image size with auto_pad ${auto_pad}, count_include_pad ${count_include_pad}`,
+      [2, 3, 8, 7],
+      { kernel_shape: [3, 4], strides: [2, 3], auto_pad, count_include_pad },
+      anySize,
+    ),
+  ),
+  averagePool(
+    `of symbolic image size with padding, count_include_pad ${count_include_pad}`,
+    [2, 3, 7, 6],
+    { ...overlapping, pads: [1, 0, 2, 1], count_include_pad },
+    anySize,
+  ),
+  averagePool(
+    `of symbolic image size with ceil_mode, count_include_pad ${count_include_pad}`,
+    [2, 3, 8, 7],
+    { ...overlapping, ceil_mode: 1, count_include_pad },
+    anySize,
+  ),
+  averagePool(
+    `of symbolic image size with ceil_mode, dilation and padding, count_include_pad ${count_include_pad}`,
+    [2, 3, 9, 8],
+    { ...overlapping, pads: [1, 1, 0, 1], ceil_mode: 1, dilations: [2, 1], count_include_pad },
+    { ...anySize, opset: 19 },
+  ),
+  averagePool(
+    `of symbolic length with ceil_mode, count_include_pad ${count_include_pad}`,
+    [2, 3, 8],
+    { kernel_shape: [3], strides: [2], pads: [1, 1], ceil_mode: 1, count_include_pad },
+    { as: ['N', 3, 'L'] },
+  ),
+])
+
+const WHOLE_IMAGES: readonly (readonly [shape: readonly number[], as?: Shape])[] = [
+  [[2, 3, 5, 4]],
+  [[2, 3, 7]],
+  [[2, 3, 2, 3, 2]],
   [
     [2, 3, 5, 4],
-    ['N', 3, 'H', 'W'],
-  ] as const,
-].map(([shape, as]) => ({
-  title: as === undefined ? `of rank ${shape.length}` : 'of symbolic image size',
-  op: 'GlobalAveragePool',
-  inputs: [real(shape, { ...(as && { as }) })],
-  dtype: 'float32',
-  step: 0.25,
-}))
+    ['N', 'C', 'H', 'W'],
+  ],
+]
 
-export const POOLING_CASES: readonly OperatorCase[] = [...MAXIMA, ...AVERAGES, ...GLOBAL]
+const GLOBAL: readonly OperatorCase[] = WHOLE_IMAGES.flatMap(([shape, as]) => {
+  const title = as === undefined ? `of rank ${shape.length}` : 'of symbolic sizes'
+  const drawn = real(shape, { off: [0], ...(as && { as }) })
+  return [
+    { title, op: 'GlobalAveragePool', inputs: [drawn], dtype: 'float32', step: 0.25 },
+    { title, op: 'GlobalMaxPool', inputs: [spaced(shape, as)], dtype: 'float32' },
+    ...[1, 2, 3].map((p): OperatorCase => ({
+      title: `${title} with p ${p}`,
+      op: 'GlobalLpPool',
+      inputs: [drawn],
+      attributes: { p },
+      dtype: 'float32',
+      ...(p === 1 && { step: 2 ** -6 }),
+    })),
+  ]
+})
+
+function normPool(title: string, x: readonly number[], attributes: Attributes, as?: Shape): OperatorCase {
+  const inputs = [real(x, { off: [0], ...(as && { as }) })]
+  return { title, op: 'LpPool', inputs, attributes, dtype: 'float32' }
+}
+
+const NORMS: readonly OperatorCase[] = [
+  ...[1, 2, 3, 4].map((p) => normPool(`with p ${p}`, [2, 3, 7, 5], { ...overlapping, p })),
+  normPool('with p 2 by default and padding', [2, 3, 7, 6], { ...overlapping, pads: [1, 1, 1, 0] }),
+  normPool('with dilation', [2, 3, 7, 6], { kernel_shape: [2, 3], dilations: [3, 2] }),
+  normPool('with ceil_mode', [2, 3, 8, 6], { ...overlapping, ceil_mode: 1 }),
+  normPool('with auto_pad SAME_LOWER', [2, 3, 7, 6], { ...overlapping, auto_pad: 'SAME_LOWER' }),
+  normPool('of symbolic sizes with auto_pad', [2, 3, 8, 6], { ...overlapping, auto_pad: 'SAME_UPPER' }, [
+    'N',
+    'C',
+    'H',
+    'W',
+  ]),
+  normPool('of symbolic sizes with ceil_mode', [2, 3, 8, 7], { ...overlapping, ceil_mode: 1 }, [
+    'N',
+    'C',
+    'H',
+    'W',
+  ]),
+  normPool('in one dimension', [2, 3, 9], { kernel_shape: [3], strides: [2] }),
+  normPool('in three dimensions', [1, 2, 4, 5, 4], { kernel_shape: [2, 3, 2], strides: [2, 1, 2] }),
+]
+
+const MORE_MAXIMA: readonly OperatorCase[] = [
+  maxPool('with storage_order 1', [2, 3, 7, 5], { ...overlapping, storage_order: 1 }),
+  maxPool(
+    'with storage_order 1 of symbolic sizes',
+    [2, 3, 7, 5],
+    { kernel_shape: [2, 2], strides: [2, 2], storage_order: 1 },
+    ['N', 'C', 'H', 'W'],
+  ),
+  maxPool(
+    'with dilation, padding and stride of symbolic sizes',
+    [2, 3, 9, 8],
+    { kernel_shape: [3, 2], dilations: [2, 3], pads: [1, 1, 1, 1], strides: [2, 2] },
+    ['N', 'C', 'H', 'W'],
+  ),
+  maxPool('with dilation and ceil_mode', [2, 3, 9, 8], {
+    kernel_shape: [2, 2],
+    dilations: [2, 3],
+    strides: [2, 2],
+    ceil_mode: 1,
+  }),
+  maxPool('with auto_pad SAME_LOWER and overlap', [2, 3, 8, 7], { ...overlapping, auto_pad: 'SAME_LOWER' }),
+  maxPool('with auto_pad VALID', [2, 3, 8, 7], { ...overlapping, auto_pad: 'VALID' }),
+  maxPool('in three dimensions with padding', [1, 2, 4, 5, 4], {
+    kernel_shape: [3, 3, 3],
+    strides: [2, 2, 2],
+    pads: [1, 1, 1, 1, 1, 1],
+  }),
+  { ...maxPool('in opset 22', [2, 3, 7, 5], overlapping), opset: 22 },
+]
+
+/** Where the elements of a pooled [2, 1, 2, 2] stand in [2, 1, 4, 4]. */
+const unpooled = ints([0, 3, 9, 14, 17, 22, 24, 31], [2, 1, 2, 2])
+const doubled = { kernel_shape: [2, 2], strides: [2, 2] }
+
+const UNPOOLING: readonly OperatorCase[] = [
+  { title: 'of a tiled image', op: 'MaxUnpool', inputs: [real([2, 1, 2, 2]), unpooled], attributes: doubled },
+  {
+    title: 'of symbolic sizes',
+    op: 'MaxUnpool',
+    inputs: [real([2, 1, 2, 2], { as: ['N', 'C', 'H', 'W'] }), unpooled],
+    attributes: doubled,
+  },
+  {
+    title: 'with a shape that is asked for',
+    op: 'MaxUnpool',
+    inputs: [real([2, 1, 2, 2]), unpooled, ints([2, 1, 5, 5])],
+    attributes: doubled,
+  },
+  {
+    title: 'with overlapping windows and padding, in one dimension',
+    op: 'MaxUnpool',
+    inputs: [real([1, 2, 3]), ints([0, 2, 3, 5, 8, 9], [1, 2, 3])],
+    attributes: { kernel_shape: [3], strides: [2], pads: [1, 1] },
+  },
+  {
+    title: 'in opset 22',
+    op: 'MaxUnpool',
+    inputs: [real([2, 1, 2, 2]), unpooled],
+    attributes: doubled,
+    opset: 22,
+  },
+].map((test) => ({ ...test, dtype: 'float32', step: 0.25 }))
+
+/** [image, x1, y1, x2, y2]; the third region is smaller than its bins, the last lies outside of the image. */
+const boxes = constant([0, 0, 0, 5, 4, 1, 1.6, 0.2, 4.4, 3.7, 0, 2, 2, 2, 3, 1, 20, 20, 30, 30], [4, 5])
+
+const REGIONS: readonly OperatorCase[] = [undefined, ['N', 'C', 'H', 'W'] as const].flatMap((as) => {
+  const title = as === undefined ? '' : ' of symbolic sizes'
+  const image = spaced([2, 3, 6, 7], as)
+  return [
+    {
+      title: `into bins${title}`,
+      op: 'MaxRoiPool',
+      inputs: [image, boxes],
+      attributes: { pooled_shape: [2, 3] },
+    },
+    {
+      title: `into bins at another scale${title}`,
+      op: 'MaxRoiPool',
+      inputs: [image, boxes],
+      attributes: { pooled_shape: [3, 2], spatial_scale: { float: 0.75 } },
+    },
+  ].map((test): OperatorCase => ({ ...test, dtype: 'float32' }))
+})
+
+/** [x1, y1, x2, y2]: inside, wide, over the border, far outside. */
+const corners = [0.4, 0.7, 4.5, 3.7, 1.15, 0.2, 6.35, 1.9, -2.3, -1.7, 3.2, 8.6, 20.3, 20.1, 25.2, 26.4]
+const images = ints([0, 1, 0, 1])
+
+function roiAlign(title: string, attributes: Attributes, rest: Partial<OperatorCase> = {}): OperatorCase {
+  const bins = { output_height: 2, output_width: 3 }
+  const inputs = [real([2, 3, 6, 7]), constant(corners, [4, 4]), images]
+  return { title, op: 'RoiAlign', inputs, attributes: { ...bins, ...attributes }, ...rest }
+}
+
+const ALIGNED: readonly OperatorCase[] = ['avg', 'max'].flatMap((mode) => [
+  roiAlign(`with mode ${mode}`, { mode, sampling_ratio: 2 }),
+  roiAlign(`with mode ${mode} and as many samples as a region needs`, { mode }),
+  roiAlign(`with mode ${mode} at another scale`, { mode, spatial_scale: { float: 0.6 }, sampling_ratio: 3 }),
+  roiAlign(`with mode ${mode} and output_half_pixel`, {
+    mode,
+    coordinate_transformation_mode: 'output_half_pixel',
+  }),
+  roiAlign(
+    `with mode ${mode} of symbolic sizes`,
+    { mode },
+    {
+      inputs: [real([2, 3, 6, 7], { as: ['N', 'C', 'H', 'W'] }), constant(corners, [4, 4]), images],
+    },
+  ),
+  roiAlign(
+    `with mode ${mode} and regions that move`,
+    { mode, sampling_ratio: 2 },
+    {
+      inputs: [real([2, 3, 6, 7]), given(corners, [4, 4]), images],
+      step: 1e-4,
+    },
+  ),
+])
+
+export const POOLING_CASES: readonly OperatorCase[] = [
+  ...MAXIMA,
+  ...MORE_MAXIMA,
+  ...UNPOOLING,
+  ...REGIONS,
+  ...ALIGNED,
+  roiAlign('with mode avg in float32', {}, { dtype: 'float32' }),
+  ...AVERAGES,
+  ...AVERAGES_OF_ANY_SIZE,
+  ...NORMS,
+  ...GLOBAL,
+]

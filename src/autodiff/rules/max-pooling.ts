@@ -1,0 +1,97 @@
+import { intAttribute, intsAttribute } from '../../onnx/attributes.js'
+import { staticShape } from '../../onnx/shapes/dims.js'
+import { extent, windowOf } from '../../onnx/shapes/spatial.js'
+import type { Window } from '../../onnx/shapes/spatial.js'
+import { Integers } from '../integers.js'
+import { RuleRefusal } from '../rule.js'
+import type { RewriteContext, VjpContext } from '../rule.js'
+import { scatterFlat } from './placing.js'
+import { unfoldedMaximumBack } from './unfolded-pooling.js'
+
+/** The cotangent goes to the element that was the maximum (MaxPool 12); of equal ones to the first, as PyTorch. */
+export function maximumBack(c: VjpContext): string {
+  if (c.settings.forms === 'webgpu') return unfoldedMaximumBack(c)
+  const indices = c.builder.requireOutput(c.node, 1)
+  return unpool(c, indices) ?? scatter(c, indices)
+}
+
+/** Where the windows cover the image exactly once, MaxUnpool undoes MaxPool (ONNX Runtime has it for float32 alone). */
+function unpool(c: VjpContext, indices: string): string | undefined {
+  const window = windowOf(c.node, kernelShape(c), c.shape(0).slice(2))
+  if (typeof window === 'string' || c.builder.dtype(c.g) !== 'float32' || !tiles(c, window)) return undefined
+  const { kernel, strides } = window
+  return c.builder.add('MaxUnpool', [c.g, indices], { kernel_shape: kernel, strides })
+}
+
+function tiles(c: VjpContext, window: Window): boolean {
+  const size = staticShape(c.shape(0).slice(2))
+  return (
+    size?.every(
+      (length, axis) =>
+        window.kernel[axis] === window.strides[axis] &&
+        window.dilations[axis] === 1 &&
+        window.padsBegin[axis] === 0 &&
+        window.padsEnd[axis] === 0 &&
+        length % window.strides[axis]! === 0,
+    ) ?? false
+  )
+}
+
+/** Indices count through the whole flattened input; where windows overlap, cotangents of one element add up. */
+function scatter(c: VjpContext, indices: string): string {
+  const kernel = kernelShape(c)
+  const ones = kernel.map(() => 1)
+  const strides = intsAttribute(c.node, 'strides') ?? ones
+  const dilations = intsAttribute(c.node, 'dilations') ?? ones
+  const apart = strides.every((stride, axis) => stride >= extent({ kernel, strides, dilations }, axis))
+  return scatterFlat(c.builder, c.g, indices, c.x(0), apart)
+}
+
+/** The window's size, which poolings must say. */
+export function kernelShape(c: Pick<VjpContext, 'node'>): number[] {
+  const kernel = intsAttribute(c.node, 'kernel_shape')
+  if (kernel === undefined) throw new RuleRefusal('kernel_shape is missing')
+  return kernel
+}
+
+/** MaxPool 8 with Indices that count through each image column by column, in terms of one that counts row by row. */
+export function rowByRow(c: RewriteContext): (string | undefined)[] | undefined {
+  if (intAttribute(c.node, 'storage_order', 0) === 0) return undefined
+  const attributes = new Map([...c.node.attributes].filter(([name]) => name !== 'storage_order'))
+  const [maximum, indices] = c.builder.addNode(c.node.op, [c.x(0)], c.wants(1) ? 2 : 1, attributes)
+  return [maximum, indices && columnByColumn(c, indices)]
+}
+
+/** Row-major positions as ones whose first spatial axis runs fastest. */
+function columnByColumn(c: RewriteContext, indices: string): string {
+  const { builder } = c
+  const integers = new Integers(builder)
+  const sizes = c.shape(0).flatMap((_, axis) => (axis < 2 ? [] : [integers.size(c.x(0), axis)]))
+  const image = integers.value(integers.product(sizes))
+  const within = builder.add('Mod', [indices, image])
+  const terms = sizes.map((size, axis) => {
+    const behind = integers.value(integers.product(sizes.slice(axis + 1)))
+    const at = builder.add('Mod', [builder.add('Div', [within, behind]), integers.value(size)])
+    return builder.mul(at, integers.value(integers.product(sizes.slice(0, axis))))
+  })
+  return [builder.add('Sub', [indices, within]), ...terms].reduce((sum, term) =>
+    builder.add('Add', [sum, term]),
+  )
+}
+
+/** Y = zeros with X at the places that I counts through Y (MaxUnpool 11): the cotangent at these places. */
+export function unpoolingBack(c: VjpContext): string {
+  return c.builder.add('Gather', [c.builder.reshape(c.g, [-1]), c.x(1)])
+}
+
+/** The cotangent goes to the first of the largest elements of an image (GlobalMaxPool 1). */
+export function globalMaximumBack(c: VjpContext): string {
+  const { builder } = c
+  const integers = new Integers(builder)
+  const channels = [0, 1].map((axis) => integers.size(c.x(0), axis))
+  const flat = (value: string): string => builder.reshapeTo(value, integers.vector([...channels, -1]))
+  const image = flat(c.x(0))
+  const first = builder.add('ArgMax', [image], { axis: 2 })
+  const placed = builder.add('ScatterElements', [builder.zerosLike(image), first, flat(c.g)], { axis: 2 })
+  return builder.reshapeLike(placed, c.x(0))
+}

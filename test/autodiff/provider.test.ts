@@ -1,0 +1,91 @@
+import { expect } from 'chai'
+import { differentiate } from '../../src/autodiff/differentiate.js'
+import type { GradientGraph } from '../../src/autodiff/differentiate.js'
+import { UnsupportedOperatorError } from '../../src/errors.js'
+import { intAttribute } from '../../src/onnx/attributes.js'
+import { GraphBuilder } from '../../src/onnx/builder.js'
+import type { Graph, Node } from '../../src/onnx/graph.js'
+import { subgraphNames } from '../../src/onnx/subgraph.js'
+import { OPERATOR_CASES } from '../support/cases/index.js'
+import { gradientFeeds } from '../support/check-gradient.js'
+import type { GradientCheck } from '../support/check-gradient.js'
+import { gradientCheckOf } from '../support/operator-case.js'
+import type { OperatorCase } from '../support/operator-case.js'
+import { runOnce } from '../support/ort.js'
+import type { Feed } from '../support/ort.js'
+
+/** What ONNX Runtime's WebGPU provider can't run or hands back to the CPU: asked of it, operator by operator. */
+const NOT_RUN = new Set(['LogSoftmax', 'Sign', 'OneHot', 'Sum', 'Mean', 'Or', 'Softsign', 'Celu', 'Selu'])
+
+const ARITHMETIC = new Set(
+  'Add Sub Mul Div Mod Neg Abs Max Min Pow Equal Greater GreaterOrEqual Less LessOrEqual'.split(' '),
+)
+
+function isRefused(node: Node, builder: GraphBuilder): boolean {
+  if (node.op === 'MaxPool') return (node.outputs[1] ?? '') !== ''
+  if (node.op === 'BatchNormalization') return intAttribute(node, 'training_mode', 0) === 1
+  const isInt64 = node.inputs.some((value) => builder.info(value).dtype === 'int64')
+  return NOT_RUN.has(node.op) || (ARITHMETIC.has(node.op) && isInt64)
+}
+
+/** Operators of a graph and of the graphs inside that the provider does not run. */
+function refused(graph: Graph, outer?: GraphBuilder): string[] {
+  const builder = new GraphBuilder(graph, outer, false)
+  return graph.nodes.flatMap((node) => [
+    ...(isRefused(node, builder) ? [node.op] : []),
+    ...subgraphNames(node).flatMap((name) => refused(builder.body(node, name), builder)),
+  ])
+}
+
+function gradientOf(check: GradientCheck, forms: 'cpu' | 'webgpu'): GradientGraph {
+  const parameters = Object.keys(check.parameters)
+  return differentiate(check.graph, {
+    parameters,
+    loss: { kind: 'output', name: check.loss },
+    forms,
+    ...(check.batchNorm && { batchNorm: check.batchNorm }),
+  })
+}
+
+function expectClose(actual: Feed, expected: Feed, name: string): void {
+  expect(actual.shape, name).to.deep.equal(expected.shape)
+  const scale = Math.max(1, ...expected.values.map(Math.abs))
+  const worst = Math.max(0, ...expected.values.map((value, i) => Math.abs(value - actual.values[i]!)))
+  expect(worst / scale, name).to.be.at.most(1e-5)
+}
+
+/** Its form for WebGPU is a convolution, which the CPU provider that is compared with has in float32 alone. */
+const FLOAT32_ONLY = new Set(['MaxPool'])
+
+/** Padding by a rule whose result is known at run time only: no attribute of a convolution can hold it. */
+const NEEDS_SIZES = /^MaxPool of symbolic image size with auto_pad/
+
+/** All cases of each operator. */
+function casesByOperator(): Map<string, OperatorCase[]> {
+  const cases = new Map<string, OperatorCase[]>()
+  for (const one of OPERATOR_CASES) cases.set(one.op, [...(cases.get(one.op) ?? []), one])
+  return cases
+}
+
+describe('a gradient graph for WebGPU computes the same numbers without what that provider lacks', () => {
+  for (const [op, cases] of casesByOperator())
+    it(`${op} (${cases.length} cases)`, async () => {
+      for (const one of cases) {
+        const check = await gradientCheckOf(FLOAT32_ONLY.has(op) ? { ...one, dtype: 'float32' } : one)
+        if (NEEDS_SIZES.test(`${op} ${one.title}`)) {
+          expect(() => gradientOf(check, 'webgpu')).to.throw(
+            UnsupportedOperatorError,
+            /needs the input's size/,
+          )
+          continue
+        }
+        const [usual, adapted] = [gradientOf(check, 'cpu'), gradientOf(check, 'webgpu')]
+        expect(refused(adapted.graph), one.title).to.deep.equal([])
+        const results = await runOnce(adapted.graph, gradientFeeds(adapted, check))
+        for (const [name, expected] of Object.entries(
+          await runOnce(usual.graph, gradientFeeds(usual, check)),
+        ))
+          expectClose(results[name]!, expected, `${one.title}: ${name}`)
+      }
+    })
+})
