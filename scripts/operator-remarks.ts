@@ -38,7 +38,7 @@ export const REMARKS: Readonly<Record<string, string>> = {
   CastLike: 'as Cast',
   // what operators become
   Attention:
-    'becomes MatMul, masks and Softmax; refused: a sliding window (opset 25), which ONNX Runtime does not run, and numbers of heads that are not known',
+    'becomes MatMul, masks and Softmax; refused: a sliding window (opset 25), which ONNX Runtime does not run',
   RotaryEmbedding: 'becomes a rotation of halves or pairs; refused where the size of a head is not known',
   BitCast:
     'the identity where the type stays; refused otherwise: the bits of a number as another type have no derivative',
@@ -76,11 +76,9 @@ export const REMARKS: Readonly<Record<string, string>> = {
   SequenceLength: 'becomes a number where the tensors are known',
   OptionalGetElement: 'becomes what was put in',
   // what must be known when the graph is built
-  Conv: 'refused where the kernel size is not known',
-  ConvTranspose: 'refused where the kernel size is not known',
   GatherND: 'refused where the length of its index tuples is not known',
-  DFT: 'refused where it is not known whether the input is real or complex, or along which axis it goes',
-  Det: 'exact for singular matrices too; refused where the size is not known',
+  DFT: 'refused where it is not known along which axis it goes, and a one-sided inverse transform of too few or too many frequencies',
+  Det: 'exact for singular matrices too',
   Einsum: 'every equation: repeated indices, ellipsis, any number of operands',
   Pad: 'all modes; refused: wrapping around more than once, which ONNX Runtime does not compute',
 }

@@ -1,17 +1,13 @@
-import { UnsupportedOperatorError } from '../errors.js'
 import { elementCount } from '../tensor.js'
 import { GraphBuilder } from '../onnx/builder.js'
-import { describeNode } from '../onnx/graph.js'
 import type { Graph, Node } from '../onnx/graph.js'
 import { capturedBy, renameReads, subgraphNames, withSubgraphs } from '../onnx/subgraph.js'
 import { activate } from './driver.js'
 import { withStackedLists } from './lists.js'
-import { readersOf } from './readers.js'
-import { RuleRefusal } from './rule.js'
-import type { Rewrite, RewriteContext, Settings } from './rule.js'
-import { PROVIDER_FORMS } from './rules/provider-forms.js'
+import { rewriteNode } from './rewriting.js'
+import type { Place } from './rewriting.js'
+import type { Rewrite, Settings } from './rule.js'
 import { treatmentOf } from './rules/table.js'
-import { knownShape } from './unknown-shape.js'
 
 export interface Lowered {
   /** Holds the graph with the rewritten nodes, ready to be added to. */
@@ -22,8 +18,7 @@ export interface Lowered {
 
 /**
  * Rewrites the nodes whose operators are differentiated in terms of others, where their result changes with the
- * parameters; those whose meaning depends on the settings, wherever they stand; and with `forms: 'webgpu'` those that
- * this provider does not run. What a rewriting emits is rewritten in its turn. Every value of the graph keeps its name,
+ * parameters, and those whose meaning depends on the settings, wherever they stand. What a rewriting emits is rewritten in its turn. Every value of the graph keeps its name,
  * but for lists that a loop appends to, which become tensors (withStackedLists).
  *
  * @throws UnsupportedOperatorError for a node in a form that can't be rewritten
@@ -54,7 +49,7 @@ class Lowering {
   private node(node: Node): void {
     const inner = this.withLoweredBodies(node)
     const rewrite = this.rewritingOf(inner)
-    const nodes = rewrite && this.rewritten(inner, rewrite)
+    const nodes = rewrite && rewriteNode(inner, rewrite, this.place(inner))
     if (nodes === undefined) {
       this.builder.push(inner)
       activate(inner, this.builder, this.active)
@@ -71,59 +66,22 @@ class Lowering {
     const treatment = treatmentOf(node)
     if (treatment?.state === 'rule' && treatment.canonical !== undefined && !this.canonical.has(node))
       return treatment.canonical
-    if (treatment?.state === 'rewritten' && (treatment.always || this.isActive(node)))
-      return treatment.rewrite
-    const form = this.settings.forms === 'webgpu' ? PROVIDER_FORMS.get(node.op) : undefined
-    return node.domain === '' && form?.applies(node, this.builder) === true ? form.rewrite : undefined
+    if (treatment?.state !== 'rewritten') return undefined
+    return treatment.always || this.isActive(node) ? treatment.rewrite : undefined
+  }
+
+  private place(node: Node): Place {
+    return {
+      graph: this.graph,
+      builder: this.builder,
+      settings: this.settings,
+      active: this.isActive(node),
+      note: (text) => this.notes.add(text),
+    }
   }
 
   private isActive(node: Node): boolean {
     return [...node.inputs, ...capturedBy(node)].some((name) => this.active.has(name))
-  }
-
-  /** The nodes that take a node's place, the last ones giving its outputs their names; undefined where it stays. */
-  private rewritten(node: Node, rewrite: Rewrite): Node[] | undefined {
-    const draft = new GraphBuilder(this.emptyGraph(), this.builder, false)
-    const values = this.refusing(node, () => rewrite(this.context(node, draft)))
-    if (values === undefined) return undefined
-    return draft.named(
-      node.outputs.flatMap((name, i): [string, string][] => {
-        const value = values[i]
-        if (name === '') return []
-        if (value === undefined) throw new TypeError(`rewriting ${node.op} gives no output ${i}`)
-        return [[name, value]]
-      }),
-    )
-  }
-
-  private emptyGraph(): Graph {
-    return { ...this.graph, inputs: [], outputs: [], initializers: new Map(), nodes: [] }
-  }
-
-  private refusing<T>(node: Node, action: () => T): T {
-    try {
-      return action()
-    } catch (error) {
-      if (!(error instanceof RuleRefusal)) throw error
-      throw new UnsupportedOperatorError(
-        `node ${describeNode(node)} can't be differentiated: ${error.message}`,
-      )
-    }
-  }
-
-  private context(node: Node, builder: GraphBuilder): RewriteContext {
-    const x = (input: number): string => node.inputs[input] ?? ''
-    return {
-      node,
-      builder,
-      settings: this.settings,
-      active: this.isActive(node),
-      x,
-      wants: (output) => (node.outputs[output] ?? '') !== '',
-      shape: (input) => knownShape(builder, x(input)),
-      readers: (value) => readersOf(this.graph, value),
-      note: (text) => this.notes.add(text),
-    }
   }
 
   /** In the body of an active node everything counts as active: what is not costs a little, and harms nothing. */

@@ -14,6 +14,7 @@ import { PROVIDER_FORMS } from './rules/provider-forms.js'
 export function adaptToProvider(graph: Graph, settings: Settings): Graph {
   if (settings.forms === 'cpu') return graph
   const builder = new GraphBuilder({ ...graph, nodes: [] })
+  builder.reserve(graph.nodes)
   return adapted(graph, builder, settings)
 }
 
@@ -25,7 +26,6 @@ function adapted(graph: Graph, builder: GraphBuilder, settings: Settings): Graph
     if (nodes === undefined) builder.push(withAdaptedBodies(node, builder, settings))
     else nodes.forEach(add)
   }
-  builder.reserve(graph.nodes)
   graph.nodes.forEach(add)
   const { nodes, initializers } = builder.current()
   return { ...graph, nodes, initializers }

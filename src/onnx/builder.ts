@@ -10,7 +10,7 @@ import { Inference } from './infer.js'
 import type { AttributeProto } from './proto/onnx_pb.js'
 import { constantOf } from './from-proto.js'
 import { sameShape, staticShape } from './shapes/dims.js'
-import { capturedBy, renameReads } from './subgraph.js'
+import { capturedBy, computedBy, renameReads } from './subgraph.js'
 
 /** Names of the values that the builder adds start with this, so that they never meet the model's own. */
 const PREFIX = 'retrograd/'
@@ -191,10 +191,9 @@ export class GraphBuilder {
     this.inference.extend(by)
   }
 
-  /** Keeps new values from getting the names of nodes that are still to be added. */
+  /** Keeps new values from getting the names of nodes that are still to be added, here or in graphs inside. */
   reserve(nodes: readonly Node[]): void {
-    if (this.outer !== undefined) this.outer.reserve(nodes)
-    else for (const { outputs } of nodes) for (const name of outputs) this.reserved.add(name)
+    for (const name of computedBy(nodes)) this.reserved.add(name)
   }
 
   /** Gives a node of the graph further outputs (MaxPool's Indices). Returns the name of the output at `index`. */

@@ -98,6 +98,18 @@ function collectCaptured(graph: GraphProto, into: Set<string>): void {
   }
 }
 
+/** The values that nodes compute, in their subgraphs too, however deep. */
+export function computedBy(nodes: readonly Node[]): string[] {
+  const inGraph = ({ node }: GraphProto): string[] =>
+    node.flatMap(({ output, attribute }) => [...output, ...attribute.flatMap(inAttribute)])
+  const inAttribute = ({ g, graphs }: AttributeProto): string[] =>
+    (g === undefined ? graphs : [g, ...graphs]).flatMap(inGraph)
+  return nodes.flatMap(({ outputs, attributes }) => [
+    ...outputs,
+    ...[...attributes.values()].flatMap(inAttribute),
+  ])
+}
+
 /** The node with the values that it reads renamed, in its inputs and in what its subgraphs capture. */
 export function renameReads(node: Node, rename: (value: string) => string): Node {
   const inputs = node.inputs.every((name) => rename(name) === name) ? node.inputs : node.inputs.map(rename)

@@ -1,4 +1,5 @@
 import { intAttribute } from '../../onnx/attributes.js'
+import type { GraphBuilder } from '../../onnx/builder.js'
 import type { RewriteContext } from '../rule.js'
 
 /**
@@ -10,8 +11,11 @@ export interface AttentionMask {
   readonly cleaned: (probabilities: string) => string
 }
 
-/** Finite, so that rows of nothing else stay numbers, and so low that exp of it is 0 in every type. */
-const LOWEST = -1e30
+/** Finite, so that rows of nothing else stay numbers, and so low that exp of it is 0, with any score added. */
+function lowest(builder: GraphBuilder, value: string): string {
+  const dtype = builder.dtype(value)
+  return builder.scalar(dtype === 'float16' ? -3e4 : -1e30, dtype)
+}
 
 /** The mask of all rules together, for query and key of [batch, heads, length, size]; undefined where none applies. */
 export function attentionMask(c: RewriteContext, q: string, k: string): AttentionMask | undefined {
@@ -37,14 +41,14 @@ function conjunction(c: RewriteContext, rules: readonly string[]): string | unde
 function biased(c: RewriteContext, scores: string, bias: string | undefined): string {
   const { builder } = c
   if (bias === undefined) return scores
-  const finite = builder.add('Max', [bias, builder.scalar(LOWEST, builder.dtype(bias))])
+  const finite = builder.add('Max', [bias, lowest(builder, bias)])
   return builder.add('Add', [scores, finite])
 }
 
 function masked(c: RewriteContext, scores: string, allowed: string | undefined): string {
   const { builder } = c
   if (allowed === undefined) return scores
-  return builder.add('Where', [allowed, scores, builder.scalar(LOWEST, builder.dtype(scores))])
+  return builder.add('Where', [allowed, scores, lowest(builder, scores)])
 }
 
 /** Zeros in the rows that no rule leaves a key; causal rules alone leave every query its own. */
@@ -67,7 +71,7 @@ function cleaned(
 function notMinusInfinity(c: RewriteContext, bias: string): string {
   const { builder } = c
   const dtype = builder.dtype(bias)
-  return builder.cast(builder.add('Greater', [bias, builder.scalar(LOWEST, dtype)]), dtype)
+  return builder.cast(builder.add('Greater', [bias, lowest(builder, bias)]), dtype)
 }
 
 /** attn_mask; where its last axis is shorter than the keys (Attention 24), the keys beyond are masked. */

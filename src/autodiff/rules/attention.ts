@@ -1,6 +1,8 @@
 import { floatAttribute, intAttribute } from '../../onnx/attributes.js'
 import { dtypeOf } from '../../onnx/dtypes.js'
 import { Formula } from '../formula.js'
+import { Integers } from '../integers.js'
+import type { Integer } from '../integers.js'
 import { RuleRefusal, rewritten } from '../rule.js'
 import type { RewriteContext, Treatments } from '../rule.js'
 import { attentionMask } from './attention-mask.js'
@@ -78,26 +80,23 @@ function joined(c: RewriteContext, past: string, value: string): string {
 }
 
 /** How many heads of the query share one of key and value. */
-function repeatsPerHead(c: RewriteContext, q: string, k: string): number {
+function repeatsPerHead(c: RewriteContext, q: string, k: string): Integer {
   const [of, to] = [c.builder.shapeOf(q)?.[1], c.builder.shapeOf(k)?.[1]]
   if (of === to && of !== undefined) return 1
-  if (typeof of !== 'number' || typeof to !== 'number')
-    throw new RuleRefusal(`the numbers of heads are not known (query ${of ?? '?'}, key ${to ?? '?'})`)
-  return of / to
+  const integers = new Integers(c.builder)
+  return integers.div(integers.size(q, 1), integers.size(k, 1))
 }
 
 /** Every head of [batch, heads, length, size] so many times in a row. */
-function repeated(c: RewriteContext, value: string, times: number): string {
+function repeated(c: RewriteContext, value: string, times: Integer): string {
   if (times === 1) return value
   const { builder } = c
+  const integers = new Integers(builder)
   const apart = builder.add('Unsqueeze', [value, builder.integers([2])])
-  const tiled = builder.add('Expand', [apart, builder.integers([1, 1, times, 1, 1])])
-  const count = builder.shapeOf(value)![1] as number
-  const sizes = (axes: number[]): string => builder.sizes(value, axes)
-  const shape = builder.add('Concat', [sizes([0]), builder.integers([count * times]), sizes([2, 3])], {
-    axis: 0,
-  })
-  return builder.reshapeTo(tiled, shape)
+  const tiled = builder.add('Expand', [apart, integers.vector([1, 1, times, 1, 1])])
+  const [batch, heads, length, size] = [0, 1, 2, 3].map((axis) => integers.size(value, axis))
+  const shape = [batch!, integers.mul(heads!, times), length!, size!]
+  return builder.reshapeTo(tiled, integers.vector(shape))
 }
 
 /** The query times the scale, 1 / sqrt(head size) unless said otherwise. */

@@ -53,6 +53,16 @@ function inOneImage(convolution: Convolution, channels: number): string {
   ])
 }
 
+/** The same for windows that cover the image exactly; the size of the kernel need not be known then. */
+export function fittingKernelGradient(
+  convolution: Omit<Convolution, 'window'> & { readonly window: Pick<Window, 'strides' | 'dilations'> },
+): string {
+  const { strides, dilations } = convolution.window
+  const none = strides.map(() => 0)
+  const window = { strides, dilations, kernel: none, padsBegin: none, padsEnd: none }
+  return exchangedBack({ ...convolution, window }, convolved({ ...convolution, window }))
+}
+
 /** The cotangent with batch and channel exchanged. */
 function exchanged({ builder, g, window }: Convolution): string {
   return builder.transpose(g, [1, 0, ...spatialAxes(window)])
@@ -91,15 +101,22 @@ function concatenated(builder: GraphBuilder, sizes: readonly string[]): string {
 
 /** X^T [channels, N, ...] with G^T [M, N, ...] as its kernel gives dW^T [channels, M, ...], whatever the dilation. */
 function channelByChannel(convolution: Convolution): string {
+  const { builder, window } = convolution
+  return exchangedBack(convolution, croppedTo(builder, convolved(convolution), window.kernel, window))
+}
+
+function convolved(convolution: Convolution): string {
   const { builder, window, group } = convolution
-  const exchange = [1, 0, ...spatialAxes(window)]
-  const value = builder.add('Conv', [channelsFirst(convolution), exchanged(convolution)], {
+  return builder.add('Conv', [channelsFirst(convolution), exchanged(convolution)], {
     strides: window.dilations,
     dilations: window.strides,
     pads: [...window.padsBegin, ...window.padsEnd],
     group,
   })
-  return builder.transpose(croppedTo(builder, value, window.kernel, window), exchange)
+}
+
+function exchangedBack({ builder, window }: Convolution, value: string): string {
+  return builder.transpose(value, [1, 0, ...spatialAxes(window)])
 }
 
 /** The image as [channels, G N, ...]. */

@@ -8,12 +8,15 @@ import { RuleRefusal, canonicalRule, rule } from '../rule.js'
 import type { RewriteContext, Treatments, VjpContext } from '../rule.js'
 import { kernelGradient, spatialAxes } from './convolution-weights.js'
 import { transposedBack } from './deconvolution.js'
+import { unsizedConvolutionBack } from './unsized-convolution.js'
 import { kernelOf, padsAtRun, samePadded, unpadded } from './windows.js'
 
 export const CONVOLUTION: Treatments = {
   // Y = X * W + b (Conv 11): dX is the transposed convolution of G with W, dW the convolution of X with G, db the sum of G
   Conv: canonicalRule((c) => {
-    const window = convolutionWindow(c)
+    const kernel = kernelOf(c)
+    if (kernel === undefined) return unsizedConvolutionBack(c)
+    const window = convolutionWindow(c, kernel)
     return [
       c.needs(0) ? dataGradient(c, window) : undefined,
       c.needs(1) ? weightGradient(c, window) : undefined,
@@ -31,9 +34,7 @@ function explicitlyPadded(c: RewriteContext): string[] | undefined {
   return [unpadded(c, samePadded(c, kernel, c.x(0)), c.node.inputs.slice(1))]
 }
 
-function convolutionWindow(c: VjpContext): Window {
-  const kernel = kernelOf(c)
-  if (kernel === undefined) throw new RuleRefusal('the kernel size is not known')
+function convolutionWindow(c: VjpContext, kernel: readonly number[]): Window {
   const window = windowOf(c.node, kernel, c.shape(0).slice(2))
   if (typeof window === 'string') throw new RuleRefusal(window)
   return window

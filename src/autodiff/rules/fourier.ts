@@ -37,8 +37,7 @@ export function fourierCotangent(c: VjpContext): string {
   const count = builder.cast(builder.reshape(length, []), builder.dtype(c.g))
   const back = fourier(builder, whole, axis, { inverse: inverse === 1 ? 0 : 1 })
   const scaled = builder.add(inverse === 1 ? 'Div' : 'Mul', [back, count])
-  const part = isReal(c) ? realPart(builder, scaled) : scaled
-  return resized(builder, part, axis, builder.sizes(c.x(0), [axis]))
+  return resized(builder, ownParts(c, scaled), axis, builder.sizes(c.x(0), [axis]))
 }
 
 /**
@@ -100,14 +99,15 @@ function resized(builder: GraphBuilder, value: string, axis: number, length: str
   return builder.add('Pad', [value, pads, '', builder.integers([axis])])
 }
 
-function isReal(c: VjpContext): boolean {
+/** Real and imaginary parts, or the real ones alone, as the input has them. */
+function ownParts(c: VjpContext, value: string): string {
+  const { builder } = c
   const shape = c.shape(0)
-  const last = shape[shape.length - 1]
-  if (last !== 1 && last !== 2) throw new RuleRefusal('whether its input is real or complex is not known')
-  return last === 1
-}
-
-function realPart(builder: GraphBuilder, value: string): string {
-  const [from, to, axis] = [[0], [1], [-1]].map((one) => builder.integers(one))
-  return builder.add('Slice', [value, from!, to!, axis!])
+  if (shape.at(-1) === 2) return value
+  const [from, to, axis] = [
+    builder.integers([0]),
+    builder.sizes(c.x(0), [shape.length - 1]),
+    builder.integers([-1]),
+  ]
+  return builder.add('Slice', [value, from, to, axis])
 }

@@ -1,5 +1,6 @@
 import { intAttribute } from '../../onnx/attributes.js'
 import type { GraphBuilder } from '../../onnx/builder.js'
+import type { Graph } from '../../onnx/graph.js'
 import { normalizeAxis, staticShape } from '../../onnx/shapes/dims.js'
 import { elementCount } from '../../tensor.js'
 import { unary } from '../rule.js'
@@ -19,8 +20,9 @@ export const REDUCTION = {
   // d softmax: y (g - sum(g y)) (Softmax 13)
   Softmax: unary((c) => {
     const { builder } = c
-    const weighted = builder.sum(builder.mul(c.g, c.y()), [softmaxAxis(c)], true)
-    return builder.mul(c.y(), builder.add('Sub', [c.g, weighted]))
+    const y = isGuarded(c.graph, c.y()) ? zeroForNaN(builder, c.y()) : c.y()
+    const weighted = builder.sum(builder.mul(c.g, y), [softmaxAxis(c)], true)
+    return builder.mul(y, builder.add('Sub', [c.g, weighted]))
   }),
   // d log softmax: g - softmax(x) sum(g) (LogSoftmax 13)
   LogSoftmax: unary((c) => {
@@ -29,6 +31,21 @@ export const REDUCTION = {
     return builder.add('Sub', [c.g, builder.mul(builder.add('Exp', [c.y()]), total)])
   }),
 } as const satisfies Record<string, Vjp>
+
+/**
+ * Whether the network chooses between a value's elements and others, as attention does where a query is masked from
+ * every key and its softmax is NaN: the cotangent is 0 there, and 0 times NaN must stay 0.
+ */
+function isGuarded(graph: Graph, value: string): boolean {
+  return graph.nodes.some(({ op, inputs, outputs }) => {
+    if (!inputs.includes(value)) return false
+    return op === 'Where' || ((op === 'Cast' || op === 'Identity') && isGuarded(graph, outputs[0]!))
+  })
+}
+
+function zeroForNaN(builder: GraphBuilder, value: string): string {
+  return builder.add('Where', [builder.add('IsNaN', [value]), builder.scalar(0, builder.dtype(value)), value])
+}
 
 function softmaxAxis(c: VjpContext): number {
   return normalizeAxis(intAttribute(c.node, 'axis', -1), c.shape(0).length)

@@ -22,7 +22,6 @@ import { REMAINDER } from './remainder.js'
 import { RESAMPLING } from './resampling.js'
 import { SEQUENCES } from './sequences.js'
 import { SIGNAL } from './signal.js'
-import { UNSUPPORTED } from './unsupported.js'
 import { WITHOUT_DERIVATIVE } from './without-derivative.js'
 
 const CASTS = {
@@ -65,7 +64,6 @@ export const FAMILIES: readonly Treatments[] = [
   SIGNAL,
   CONTROL_FLOW,
   RECURRENT,
-  UNSUPPORTED,
   WITHOUT_DERIVATIVE,
 ]
 

@@ -103,8 +103,12 @@ const conv: ShapeRule = (view) => {
   const [x, w] = [view.shape(0), view.shape(1)]
   const { dtype } = view.info(0)
   const kernel = staticShape(w?.slice(2)) ?? intsAttribute(view.node, 'kernel_shape')
-  if (x === undefined || w === undefined || kernel === undefined) return [{ dtype, shape: undefined }]
-  return [{ dtype, shape: [x[0]!, w[0]!, ...spatialOutput(view.node, kernel, x.slice(2), view.fresh)] }]
+  if (x === undefined || w === undefined) return [{ dtype, shape: undefined }]
+  const spatial = x.slice(2)
+  const sizes = kernel
+    ? spatialOutput(view.node, kernel, spatial, view.fresh)
+    : spatial.map(() => view.fresh())
+  return [{ dtype, shape: [x[0]!, w[0]!, ...sizes] }]
 }
 
 const pool: ShapeRule = (view) => {

@@ -72,6 +72,15 @@ const FORMS: readonly Form[] = [
     step: STEP,
   },
   {
+    title: 'of grouped queries with numbers of heads that only the data tells',
+    inputs: [
+      real([2, 4, 3, 4], { as: ['N', 'H', 'S', 4] }),
+      real([2, 2, 5, 4], { as: ['N', 'K', 'T', 4] }),
+      real([2, 2, 5, 4], { as: ['N', 'K', 'T', 4] }),
+    ],
+    step: STEP,
+  },
+  {
     title: 'behind a cache, which is given back',
     inputs: [heads(2, 3), heads(2, 3), heads(2, 3), omitted, heads(2, 2), heads(2, 2)],
     outputs: 3,

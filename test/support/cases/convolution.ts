@@ -267,6 +267,34 @@ const TRANSPOSED: readonly OperatorCase[] = [
   { ...transposed('in opset 22', [2, 3, 4, 5], [3, 4, 3, 3], { strides: [2, 2] }), opset: 22 },
 ]
 
+/** Kernels whose size only the data tells. */
+const UNSIZED: readonly OperatorCase[] = [
+  ...[
+    conv('', [2, 3, 8, 7], [4, 3, 3, 2], { strides: [2, 3], pads: [1, 0, 2, 1] }),
+    conv('', [2, 4, 8, 7], [6, 2, 3, 2], { dilations: [2, 1], group: 2 }),
+    conv('', [2, 3, 8, 7], [4, 3, 3, 2], { strides: [2, 1], auto_pad: 'SAME_UPPER' }),
+    conv('', [2, 3, 8, 7], [4, 3, 2, 4], { strides: [2, 3], auto_pad: 'SAME_LOWER' }),
+    conv('', [2, 3, 8], [4, 3, 3], { auto_pad: 'VALID', strides: [2] }),
+    transposed('', [2, 3, 4, 5], [3, 4, 3, 2], {
+      strides: [2, 3],
+      pads: [1, 0, 1, 1],
+      output_padding: [1, 2],
+    }),
+    transposed('', [2, 4, 4, 5], [4, 3, 3, 3], { group: 2, dilations: [2, 1] }),
+    transposed('', [2, 3, 4, 5], [3, 4, 3, 4], { strides: [2, 3], output_shape: [8, 13] }),
+    transposed('', [2, 3, 4, 5], [3, 4, 3, 4], { strides: [2, 2], auto_pad: 'SAME_LOWER' }),
+  ].map((test, i) => {
+    const [x, w] = test.inputs.map((operand) => (operand.kind === 'parameter' ? operand.shape : []))
+    const named = (name: string, shape: readonly number[]): string[] =>
+      shape.map((_, axis) => `${name}${axis}`)
+    return {
+      ...test,
+      title: `of symbolic kernel size, form ${i + 1}`,
+      inputs: [real(x!, { as: named('x', x!) }), real(w!, { as: named('w', w!) })],
+    }
+  }),
+]
+
 export const CONVOLUTION_CASES: readonly OperatorCase[] = [
   ...ONE_DIMENSION,
   ...TWO_DIMENSIONS,
@@ -275,6 +303,7 @@ export const CONVOLUTION_CASES: readonly OperatorCase[] = [
   ...ANY_SIZE,
   ...SYMBOLIC_CHANNELS,
   ...TRANSPOSED,
+  ...UNSIZED,
   {
     ...conv('', [2, 3, 6, 5], [4, 3, 3, 3]),
     title: 'without bias',

@@ -37,6 +37,14 @@ const SIGNALS: readonly Transform[] = [
   { title: 'one-sided, filled up', signal: real([2, 5, 1]), length: 8, attributes: { onesided: 1 } },
   { title: 'along another axis', signal: real([2, 3, 4, 2]), axis: 1 },
   { title: 'along the last axis of the signal', signal: real([2, 3, 4, 2]), axis: 2 },
+  {
+    title: 'of values that only the data tells to be complex',
+    signal: real([2, 6, 2], { as: ['N', 'T', 'P'] }),
+  },
+  {
+    title: 'of values that only the data tells to be real',
+    signal: real([2, 6, 1], { as: ['N', 'T', 'P'] }),
+  },
   { title: 'of symbolic sizes', signal: real([2, 6, 2], { as: ['N', 'T', 2] }) },
   {
     title: 'of symbolic sizes, one-sided',
