@@ -1,8 +1,11 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import type { Graph } from '../../src/onnx/graph.js'
 import { encodeModel } from '../../src/onnx/write.js'
 import type { DType } from '../../src/tensor.js'
 import { arrayOf } from './graphs.js'
+
+// kernels that warn when they are made know nothing of their session's level
+env.logLevel = 'error'
 
 /** An array that goes into or came out of ONNX Runtime. */
 export interface Feed {

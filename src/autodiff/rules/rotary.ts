@@ -1,4 +1,5 @@
 import { intAttribute } from '../../onnx/attributes.js'
+import { END_OF_ANY } from '../../onnx/shapes/slice.js'
 import { RuleRefusal } from '../rule.js'
 import type { RewriteContext } from '../rule.js'
 
@@ -13,15 +14,12 @@ export function rotated(c: RewriteContext): string {
   const { builder } = c
   const flat = c.shape(0).length === 3
   const x = flat ? split(c) : c.x(0)
-  const size = builder.shapeOf(x)?.[3]
-  if (typeof size !== 'number') throw new RuleRefusal('the size of a head is not known')
-  const turned = intAttribute(c.node, 'rotary_embedding_dim', 0) || size
-  const part = turned === size ? x : cut(c, x, 0, turned)
-  const pairs = planes(c, part, turned)
-  const { first, second } = turnedBy(c, pairs)
+  const turned = intAttribute(c.node, 'rotary_embedding_dim', 0)
+  const all = turned === 0 || turned === builder.shapeOf(x)?.[3]
+  const part = all ? x : cut(c, x, 0, turned)
+  const { first, second } = turnedBy(c, planes(c, part))
   const result = together(c, first, second, part)
-  const whole =
-    turned === size ? result : builder.add('Concat', [result, cut(c, x, turned, size)], { axis: 3 })
+  const whole = all ? result : builder.add('Concat', [result, cut(c, x, turned, END_OF_ANY)], { axis: 3 })
   return flat ? builder.reshapeTo(builder.transpose(whole, [0, 2, 1, 3]), builder.shape(c.x(0))) : whole
 }
 
@@ -44,11 +42,10 @@ function isInterleaved(c: RewriteContext): boolean {
 }
 
 /** Neighbours are a plane, or the first half with the second. */
-function planes(c: RewriteContext, value: string, size: number): Planes {
-  const { builder } = c
-  if (isInterleaved(c)) return { first: cut(c, value, 0, size, 2), second: cut(c, value, 1, size, 2) }
-  const halves = builder.integers([size / 2, size / 2])
-  const [first = '', second = ''] = builder.addMany('Split', [value, halves], 2, { axis: 3 })
+function planes(c: RewriteContext, value: string): Planes {
+  if (isInterleaved(c))
+    return { first: cut(c, value, 0, END_OF_ANY, 2), second: cut(c, value, 1, END_OF_ANY, 2) }
+  const [first = '', second = ''] = c.builder.addMany('Split', [value], 2, { axis: 3, num_outputs: 2 })
   return { first, second }
 }
 

@@ -129,6 +129,12 @@ const ROTARY: readonly Form[] = [0, 1].flatMap((interleaved): Form[] => {
       rotary_embedding_dim: 4,
       num_heads: 2,
     }),
+    one('of a size that only the data tells', [
+      real([2, 2, 3, 4], { as: ['N', 'H', 'S', 'D'] }),
+      ANGLES(5, 2),
+      ANGLES(5, 2),
+      PLACES,
+    ]),
     one('of symbolic sizes', [symbolic(2, 3, 'S'), ANGLES(5, 2), ANGLES(5, 2), PLACES]),
   ]
 })

@@ -13,7 +13,6 @@ import { ACTIVATION_CASES } from './activation.js'
 import { ACCUMULATION_CASES } from './accumulation.js'
 import { LOSS_OPERATOR_CASES } from './loss-operators.js'
 import { QUANTIZATION_CASES } from './quantization.js'
-import { GRID_CASES } from './grid.js'
 import { INDEXING_CASES } from './indexing.js'
 import { REARRANGING_CASES } from './rearranging.js'
 import { SEQUENCE_CASES } from './sequences.js'
@@ -42,7 +41,6 @@ export const OPERATOR_CASES: readonly OperatorCase[] = [
   ...SEQUENCE_CASES,
   ...REMAINDER_CASES,
   ...RESAMPLING_CASES,
-  ...GRID_CASES,
   ...CONTRACTION_CASES,
   ...ATTENTION_CASES,
   ...SIGNAL_CASES,
