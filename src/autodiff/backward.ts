@@ -122,6 +122,6 @@ function nothingReached(parameters: readonly string[]): UnsupportedModelError {
 }
 
 /** A name that no value of the graph has: the given one, or with underscores behind it. */
-export function freeName(builder: Pick<GraphBuilder, 'has'>, name: string): string {
+function freeName(builder: Pick<GraphBuilder, 'has'>, name: string): string {
   return builder.has(name) ? freeName(builder, `${name}_`) : name
 }

@@ -1,10 +1,10 @@
-import { attributes, intAttribute } from '../onnx/attributes.js'
-import type { AttributeValue } from '../onnx/attributes.js'
+import { intAttribute } from '../onnx/attributes.js'
 import { LOOP_CARRIED } from '../onnx/body.js'
 import { onnxCode } from '../onnx/dtypes.js'
 import { constantOf } from '../onnx/from-proto.js'
 import type { Graph, Initializer, Node } from '../onnx/graph.js'
 import { Inference } from '../onnx/infer.js'
+import { plainNode } from '../onnx/plain-node.js'
 import { normalizeAxis } from '../onnx/shapes/dims.js'
 import { capturedBy, subgraphNames, subgraphOf, withSubgraphs } from '../onnx/subgraph.js'
 import { readersOf } from './readers.js'
@@ -125,10 +125,10 @@ class Stacking {
   /** What is read of a list, read of its stack [tensors, ...]. */
   private read(node: Node, stack: string): Node[] {
     const [y] = node.outputs as [string]
-    if (node.op === 'SequenceAt') return [plain('Gather', [stack, node.inputs[1]!], y, { axis: 0 })]
+    if (node.op === 'SequenceAt') return [plainNode('Gather', [stack, node.inputs[1]!], y, { axis: 0 })]
     if (node.op === 'SequenceLength') {
-      const size = plain('Shape', [stack], `${y}/size`, { start: 0, end: 1 })
-      return [size, plain('Squeeze', [`${y}/size`], y)]
+      const size = plainNode('Shape', [stack], `${y}/size`, { start: 0, end: 1 })
+      return [size, plainNode('Squeeze', [`${y}/size`], y)]
     }
     return this.concatenated(node, stack)
   }
@@ -140,7 +140,7 @@ class Stacking {
     const axis = normalizeAxis(intAttribute(node, 'axis', 0), added ? rank : rank - 1)
     const others = Array.from({ length: rank - 1 }, (_, i) => i + 1)
     const perm = others.toSpliced(axis, 0, 0)
-    if (added) return [plain('Transpose', [stack], y, { perm })]
+    if (added) return [plainNode('Transpose', [stack], y, { perm })]
     // [..., tensors, size, ...] as [..., tensors * size, ...]
     const [moved, front, back, open, joined] = ['moved', 'front', 'back', 'open', 'joined'].map(
       (name) => `${y}/${name}`,
@@ -149,11 +149,11 @@ class Stacking {
     this.initializers.set(open, constantOf([1], onnxCode('int64'), rest))
     this.inference.declare(open, { dtype: 'int64', shape: [1] }, [-1])
     return [
-      plain('Transpose', [stack], moved, { perm }),
-      plain('Shape', [moved], front, { start: 0, end: axis }),
-      plain('Shape', [moved], back, { start: axis + 2 }),
-      plain('Concat', [front, open, back], joined, { axis: 0 }),
-      plain('Reshape', [moved, joined], y),
+      plainNode('Transpose', [stack], moved, { perm }),
+      plainNode('Shape', [moved], front, { start: 0, end: axis }),
+      plainNode('Shape', [moved], back, { start: axis + 2 }),
+      plainNode('Concat', [front, open, back], joined, { axis: 0 }),
+      plainNode('Reshape', [moved, joined], y),
     ]
   }
 }
@@ -166,7 +166,7 @@ function stackOf(node: Node, index: number): string {
 function stackedLoop(node: Node, body: Graph, lists: readonly List[]): Node {
   const dropped = new Set(lists.map(({ index }) => index))
   const inserts = new Set(lists.map(({ insert }) => insert))
-  const copies = lists.map(({ index, inserted }) => plain('Identity', [inserted], stackOf(node, index)))
+  const copies = lists.map(({ index, inserted }) => plainNode('Identity', [inserted], stackOf(node, index)))
   const graph: Graph = {
     ...body,
     inputs: body.inputs.filter((_, i) => !dropped.has(i - LOOP_CARRIED)),
@@ -188,13 +188,4 @@ function stackedLoop(node: Node, body: Graph, lists: readonly List[]): Node {
 /** A value of the body must not have the name of one outside. */
 function inBody(copy: Node): Node {
   return { ...copy, outputs: copy.outputs.map((name) => `${name}/each`) }
-}
-
-function plain(
-  op: string,
-  inputs: readonly string[],
-  output: string,
-  values: Readonly<Record<string, AttributeValue>> = {},
-): Node {
-  return { name: '', domain: '', op, inputs, outputs: [output], attributes: attributes(values) }
 }

@@ -18,8 +18,9 @@ export interface Lowered {
 
 /**
  * Rewrites the nodes whose operators are differentiated in terms of others, where their result changes with the
- * parameters, and those whose meaning depends on the settings, wherever they stand. What a rewriting emits is rewritten in its turn. Every value of the graph keeps its name,
- * but for lists that a loop appends to, which become tensors (withStackedLists).
+ * parameters, and those whose meaning depends on the settings, wherever they stand. What a rewriting emits is
+ * rewritten in its turn. Every value of the graph keeps its name, but for lists that a loop appends to, which become
+ * tensors (withStackedLists).
  *
  * @throws UnsupportedOperatorError for a node in a form that can't be rewritten
  */
@@ -27,6 +28,7 @@ export function lower(model: Graph, parameters: readonly string[], settings: Set
   const notes = new Set<string>()
   const graph = withStackedLists(model)
   const builder = new GraphBuilder({ ...graph, nodes: [] })
+  builder.reserve(graph.nodes)
   new Lowering(graph, builder, settings, new Set(parameters), notes).all(graph.nodes)
   return { builder, notes: [...notes] }
 }

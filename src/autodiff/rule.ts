@@ -1,6 +1,5 @@
-import type { Shape } from '../onnx/graph.js'
-import type { Graph, Node } from '../onnx/graph.js'
 import type { GraphBuilder } from '../onnx/builder.js'
+import type { Graph, Node, Shape } from '../onnx/graph.js'
 
 /** What a graph is built for: choices that change how an operator is computed or differentiated. */
 export interface Settings {

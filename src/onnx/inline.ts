@@ -1,9 +1,9 @@
 import { create } from '@bufbuild/protobuf'
 import { UnsupportedModelError } from '../errors.js'
-import { attributes } from './attributes.js'
 import { describeNode, opsetOf } from './graph.js'
 import type { Graph, Initializer, Node } from './graph.js'
 import { liftOpset, RULE_OPSET } from './lift.js'
+import { plainNode } from './plain-node.js'
 import { NodeProtoSchema } from './proto/onnx_pb.js'
 import type { AttributeProto, FunctionProto, GraphProto, NodeProto } from './proto/onnx_pb.js'
 import { constantTensor, toNode } from './from-proto.js'
@@ -83,8 +83,14 @@ function functionOpset({ opsetImport }: FunctionProto, graph: Graph): number {
   return own === undefined ? opsetOf(graph) : Number(own.version)
 }
 
+/** Functions that call functions, twice each and so on, would grow without bound. */
+const MOST_NODES = 1_000_000
+const DEEPEST_CALL = 200
+
 class Inlining {
   private count = 0
+  /** How many nodes the calls so far have been replaced by. */
+  private size = 0
 
   constructor(
     private readonly graph: Graph,
@@ -101,8 +107,18 @@ class Inlining {
       if (called === undefined) return [this.inSubgraphs(node, calls)]
       if (calls.includes(key))
         throw new UnsupportedModelError(`the function ${called.domain}.${called.name} calls itself`)
+      this.grow(called, calls.length)
       return this.all(this.body(node, called), [...calls, key])
     })
+  }
+
+  private grow({ domain, name, node }: FunctionProto, depth: number): void {
+    this.size += 1 + node.length
+    if (this.size > MOST_NODES || depth >= DEEPEST_CALL)
+      throw new UnsupportedModelError(
+        `the functions of the model call each other too deep or too often (at ${domain}.${name}): they would become more ` +
+          `than ${MOST_NODES} nodes, or stand ${DEEPEST_CALL} deep`,
+      )
   }
 
   private inSubgraphs(node: Node, calls: readonly string[]): Node {
@@ -138,16 +154,7 @@ class Inlining {
         names.set(name, wanted)
         return []
       }
-      return [
-        {
-          name: '',
-          domain: '',
-          op: 'Identity',
-          inputs: [names.get(name) ?? `${prefix}${name}`],
-          outputs: [wanted],
-          attributes: attributes({}),
-        },
-      ]
+      return [plainNode('Identity', [names.get(name) ?? `${prefix}${name}`], wanted)]
     })
   }
 

@@ -5,6 +5,7 @@ import { describeNode, opsetOf } from './graph.js'
 import type { Graph, Initializer, Node } from './graph.js'
 import { Inference } from './infer.js'
 import { constantOf } from './from-proto.js'
+import { plainNode } from './plain-node.js'
 import { normalizeAxis } from './shapes/dims.js'
 import { capturedBy, subgraphNames, subgraphOf, withSubgraphs } from './subgraph.js'
 
@@ -140,19 +141,13 @@ function liftFlattening(node: Node, { constant, rank }: Lifting): Node[] {
   const [x = ''] = node.inputs
   const [y = ''] = node.outputs
   const [flat, result, shape] = [`lifted/flat/${y}`, `lifted/result/${y}`, `lifted/shape/${y}`]
-  const at = (op: string, inputs: string[], outputs: string[], values = {}): Node => ({
-    name: '',
-    domain: '',
-    op,
-    inputs,
-    outputs,
-    attributes: attributes(values),
-  })
   return [
-    at('Shape', [x], [shape]),
-    axis === 0 ? at('Reshape', [x, constant([1, -1])], [flat]) : at('Flatten', [x], [flat], { axis }),
+    plainNode('Shape', [x], shape),
+    axis === 0
+      ? plainNode('Reshape', [x, constant([1, -1])], flat)
+      : plainNode('Flatten', [x], flat, { axis }),
     { ...node, inputs: [flat], outputs: [result], attributes: attributes({ axis: -1 }) },
-    at('Reshape', [result, shape], [y]),
+    plainNode('Reshape', [result, shape], y),
   ]
 }
 

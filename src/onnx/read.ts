@@ -7,6 +7,7 @@ import type { Graph } from './graph.js'
 import { inlineFunctions } from './inline.js'
 import { ModelProtoSchema } from './proto/onnx_pb.js'
 import type { GraphProto, ModelProto } from './proto/onnx_pb.js'
+import { nestingOf } from './subgraph.js'
 
 /** Protobuf messages end at 2 GiB; a larger file keeps its weights as external data. */
 const LARGEST_MODEL = 2 ** 31
@@ -47,7 +48,9 @@ export function decodeModel(bytes: Uint8Array, path: string): Graph {
   const graph = toGraph(model, model.graph, path)
   checkOpset(graph, path)
   checkNames(graph, path)
-  return inlineFunctions(graph)
+  const inlined = inlineFunctions(graph)
+  checkNesting(inlined, path)
+  return inlined
 }
 
 function toGraph(model: ModelProto, graph: GraphProto, path: string): Graph {
@@ -72,6 +75,17 @@ function checkOpset(graph: Graph, path: string): void {
   if (opset > NEWEST_OPSET)
     throw new UnsupportedModelError(
       `${path}: opset ${opset} is newer than ${NEWEST_OPSET}, the newest that ONNX Runtime runs here; export with an older opset_version`,
+    )
+}
+
+/** What follows for a Loop is worked out several times over, and so for each Loop inside, as often again. */
+const DEEPEST_GRAPH = 8
+
+function checkNesting({ nodes }: Graph, path: string): void {
+  const deep = nodes.find((node) => nestingOf(node) > DEEPEST_GRAPH)
+  if (deep !== undefined)
+    throw new UnsupportedModelError(
+      `${path}: node ${describeNode(deep)} holds graphs inside of graphs, more than ${DEEPEST_GRAPH} deep`,
     )
 }
 

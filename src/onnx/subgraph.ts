@@ -98,6 +98,19 @@ function collectCaptured(graph: GraphProto, into: Set<string>): void {
   }
 }
 
+/** How deep graphs stand inside of a node: 0 where it carries none. */
+export function nestingOf({ attributes }: Node): number {
+  const below = ({ node }: GraphProto): number =>
+    1 + node.reduce((most, { attribute }) => Math.max(most, deepest(attribute)), 0)
+  const deepest = (all: Iterable<AttributeProto>): number => {
+    let most = 0
+    for (const { g, graphs } of all)
+      for (const graph of g === undefined ? graphs : [g, ...graphs]) most = Math.max(most, below(graph))
+    return most
+  }
+  return deepest(attributes.values())
+}
+
 /** The values that nodes compute, in their subgraphs too, however deep. */
 export function computedBy(nodes: readonly Node[]): string[] {
   const inGraph = ({ node }: GraphProto): string[] =>

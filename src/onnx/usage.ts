@@ -69,27 +69,32 @@ export function usageOf(graph: Graph, tensor: string, rank: number): Usage {
     graph.nodes,
     tensor,
     Array.from({ length: rank }, (_, axis) => axis),
+    new Set(),
   )
   const fallback: Usage = { role: rank <= 1 ? 'norm' : 'weight', unitAxis: 0 }
   return found ?? fallback
 }
 
-function follow(nodes: readonly Node[], value: string, axes: Axes): Usage | undefined {
+/** `seen` are the values that were followed before, to no end. */
+function follow(nodes: readonly Node[], value: string, axes: Axes, seen: Set<string>): Usage | undefined {
+  const key = `${axes === undefined ? 'part' : 'whole'} ${value}`
+  if (seen.has(key)) return undefined
+  seen.add(key)
   for (const node of nodes) {
     const input = node.inputs.indexOf(value)
     if (input < 0 || node.domain !== '') continue
-    const usage = passedOn(nodes, node, axes) ?? readBy(node, input, axes)
+    const usage = passedOn(nodes, node, axes, seen) ?? readBy(node, input, axes)
     if (usage !== undefined) return usage
   }
   return undefined
 }
 
-function passedOn(nodes: readonly Node[], node: Node, axes: Axes): Usage | undefined {
+function passedOn(nodes: readonly Node[], node: Node, axes: Axes, seen: Set<string>): Usage | undefined {
   const passing = PASSING[node.op]
   if (passing === undefined) return undefined
   const after = passing(node, axes)
   for (const output of node.outputs) {
-    const usage = follow(nodes, output, after)
+    const usage = follow(nodes, output, after, seen)
     if (usage !== undefined) return usage
   }
   return undefined

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { UnsupportedModelError } from '../../src/errors.js'
 import { GraphBuilder } from '../../src/onnx/builder.js'
 import type { Graph } from '../../src/onnx/graph.js'
 import { graphText } from '../../src/onnx/text.js'
@@ -118,5 +119,24 @@ describe('building on a graph', () => {
     const unknown = builder.add('Pad', ['h', builder.integers([0, 0, 0, 0])])
     builder.declareLike(unknown, 'h')
     expect(builder.info(unknown)).to.deep.equal({ dtype: 'float32', shape: ['N', 2] })
+  })
+})
+
+describe('names of the builder that a model has already', () => {
+  const withConstant = (value: number): GraphBuilder =>
+    new GraphBuilder({
+      ...model,
+      initializers: new Map([['retrograd/float32[](1)', tensor('float32', [], [value])]]),
+    })
+
+  it('a constant is taken where it is what its name says, and refused where it is not', () => {
+    expect(withConstant(1).scalar(1, 'float32')).to.equal('retrograd/float32[](1)')
+    expect(() => withConstant(2).scalar(1, 'float32')).to.throw(UnsupportedModelError, 'reserved name')
+  })
+
+  it('however many nodes have them', () => {
+    const nodes = Array.from({ length: 30_000 }, (_, i) => node('Neg', ['x'], `retrograd/Neg_${i + 1}`))
+    const builder = new GraphBuilder({ ...model, nodes })
+    expect(builder.add('Neg', ['w'])).to.equal('retrograd/Neg_30001')
   })
 })

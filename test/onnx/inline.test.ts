@@ -238,6 +238,31 @@ describe('model-local functions, inlined, compute what ONNX Runtime makes of the
 })
 
 describe('functions that are refused', () => {
+  /** Each calls the next one so many times. */
+  function chain(length: number, times: number): Graph {
+    const functions = Array.from({ length }, (_, i) =>
+      functionOf({
+        name: `F${i}`,
+        input: ['a'],
+        output: ['r0'],
+        node:
+          i === length - 1
+            ? [proto(node('Neg', ['a'], 'r0'))]
+            : Array.from({ length: times }, (__, k) => proto(call(`F${i + 1}`, ['a'], [`r${k}`]))),
+      }),
+    )
+    return graphWith(functions, [call('F0', ['x'], ['y'])], ['y'])
+  }
+
+  it('ones that grow without bound, each calling another twice', () => {
+    expect(() => inlineFunctions(chain(40, 2))).to.throw(UnsupportedModelError, 'more than 1000000 nodes')
+  })
+
+  it('ones that call each other too deep', () => {
+    expect(inlineFunctions(chain(200, 1)).nodes).to.have.length(1)
+    expect(() => inlineFunctions(chain(201, 1))).to.throw(UnsupportedModelError, 'stand 200 deep')
+  })
+
   it('one that calls itself', () => {
     const endless = functionOf({
       name: 'Endless',

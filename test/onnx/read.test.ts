@@ -114,6 +114,25 @@ describe('reading a model', () => {
 })
 
 describe('a model that is not valid is refused', () => {
+  it('graphs inside of graphs, deeper than any network needs', () => {
+    const nested = (depth: number): GraphInit => ({
+      input: depth < 8 ? [] : [{ name: 'x' }, { name: 'c' }],
+      output: [{ name: `y${depth}` }],
+      node: [
+        depth === 0
+          ? { opType: 'Neg', input: ['x'], output: ['y0'] }
+          : {
+              opType: 'If',
+              input: ['c'],
+              output: [`y${depth}`],
+              attribute: [{ name: 'then_branch', type: Type.GRAPH, g: nested(depth - 1) }],
+            },
+      ],
+    })
+    expect(decode(nested(8)).nodes).to.have.length(1)
+    expect(() => decode(nested(9))).to.throw(UnsupportedModelError, 'more than 8 deep')
+  })
+
   const refused = (title: string, graph: GraphInit, message: RegExp | string): void => {
     it(title, () => {
       expect(() => decode(graph)).to.throw(ModelError, message)

@@ -109,3 +109,15 @@ describe('the role and unit axis of a tensor follow from the operator that reads
     })
   })
 })
+
+describe('a tensor that is taken apart and put together', () => {
+  it('again and again is followed once', () => {
+    const rounds = Array.from({ length: 40 }, (_, i) => [
+      node('Slice', [i === 0 ? 'w' : `j${i - 1}`, 's', 'e'], `a${i}`),
+      node('Slice', [i === 0 ? 'w' : `j${i - 1}`, 's', 'e'], `b${i}`),
+      node('Concat', [`a${i}`, `b${i}`], `j${i}`, { axis: 0 }),
+    ])
+    const nodes = [...rounds.flat(), node('Relu', ['j39'], 'y')]
+    expect(usage(2, ...nodes)).to.deep.equal({ role: 'weight', unitAxis: 0 })
+  })
+})

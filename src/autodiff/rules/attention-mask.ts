@@ -1,5 +1,6 @@
 import { intAttribute } from '../../onnx/attributes.js'
 import type { GraphBuilder } from '../../onnx/builder.js'
+import type { DType } from '../../tensor.js'
 import type { RewriteContext } from '../rule.js'
 
 /**
@@ -68,10 +69,18 @@ function cleaned(
   return builder.mul(probabilities, any)
 }
 
+/** A key is masked by minus infinity, and in ONNX Runtime by the lowest finite number too. */
 function notMinusInfinity(c: RewriteContext, bias: string): string {
   const { builder } = c
   const dtype = builder.dtype(bias)
-  return builder.cast(builder.add('Greater', [bias, lowest(builder, bias)]), dtype)
+  const lowestOf = LOWEST_OF[dtype] ?? -Number.MAX_VALUE
+  return builder.cast(builder.add('Greater', [bias, builder.scalar(lowestOf, dtype)]), dtype)
+}
+
+const LOWEST_OF: Partial<Record<DType, number>> = {
+  float16: -65504,
+  bfloat16: -3.3895313892515355e38,
+  float32: -3.4028234663852886e38,
 }
 
 /** attn_mask; where its last axis is shorter than the keys (Attention 24), the keys beyond are masked. */

@@ -42,6 +42,9 @@ export function explicitlyPadded(c: RewriteContext): string[] | undefined {
   return [c.builder.add('Div', [average, unpadded(c, samePadded(c, kernel, ones))])]
 }
 
+/** Counts of more windows are computed in the graph. */
+const MOST_COUNTS = 2 ** 20
+
 function divided(c: VjpContext, window: Window): string {
   const { builder } = c
   const dtype = builder.dtype(c.g)
@@ -52,8 +55,8 @@ function divided(c: VjpContext, window: Window): string {
   const overhanging =
     intAttribute(c.node, 'ceil_mode', 0) === 1 && window.strides.some((stride) => stride > 1)
   if (!overhanging && (!padded || includesPadding)) return builder.scale(c.g, 1 / elementCount(window.kernel))
-  if (size === undefined || output === undefined)
-    return builder.add('Div', [c.g, countedAtRun(c, window, includesPadding)])
+  const known = size !== undefined && output !== undefined && elementCount(output) <= MOST_COUNTS
+  if (!known) return builder.add('Div', [c.g, countedAtRun(c, window, includesPadding)])
   const counts = averagedElements(window, size, output, includesPadding)
   return builder.add('Div', [c.g, builder.constant(dtype, [1, 1, ...output], counts)])
 }

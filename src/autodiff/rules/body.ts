@@ -1,5 +1,6 @@
 import { GraphBuilder } from '../../onnx/builder.js'
 import type { Graph, NamedValue, Node, ValueInfo } from '../../onnx/graph.js'
+import { plainNode } from '../../onnx/plain-node.js'
 import { capturedBy } from '../../onnx/subgraph.js'
 import type { DType } from '../../tensor.js'
 import { activeValues, addedUp, reachedFrom, reverseTerms } from '../driver.js'
@@ -182,10 +183,6 @@ function refined(known: ValueInfo, declared: ValueInfo): ValueInfo {
 /** A graph with nodes in front that give what it takes as inputs. */
 export function withPrologue(graph: Graph, inputs: readonly NamedValue[], prologue: readonly Node[]): Graph {
   return { ...graph, inputs, nodes: [...prologue, ...graph.nodes] }
-}
-
-export function plainNode(op: string, inputs: readonly string[], output: string): Node {
-  return { name: '', domain: '', op, inputs, outputs: [output], attributes: new Map() }
 }
 
 /** The symbols in a shape; those of a product one by one. */

@@ -1,8 +1,9 @@
 import type { DType } from '../../tensor.js'
+import { plainNode } from '../../onnx/plain-node.js'
 import { graphAttribute, withSubgraphs } from '../../onnx/subgraph.js'
 import { addedUp } from '../driver.js'
 import type { VjpContext } from '../rule.js'
-import { DifferentiatedBody, plainNode, withPrologue } from './body.js'
+import { DifferentiatedBody, withPrologue } from './body.js'
 
 /**
  * If 11: an If on the same condition, whose branches give the cotangents of all values that either captures: zeros for

@@ -13,11 +13,16 @@ export function determinantCotangent(c: VjpContext): string {
   const g = builder.add('Unsqueeze', [c.g, builder.integers([shape.length - 2, shape.length - 1])])
   if (size === 1) return builder.expandLike(g, c.x(0))
   const factors =
-    typeof size === 'number' ? cofactors(c, shape.length, size) : cofactorsOfAnySize(c, shape.length)
+    typeof size === 'number' && size <= LARGEST_LISTED
+      ? cofactors(c, shape.length, size)
+      : cofactorsOfAnySize(c, shape.length)
   return builder.mul(g, factors)
 }
 
-/** The same for a size that is not known: the determinant of X with the unit row j in place of row i. */
+/** Up to this size the rows and columns that are left are listed in a constant. */
+const LARGEST_LISTED = 256
+
+/** The same for a size that is large or not known: the determinant of X with the unit row j in place of row i. */
 function cofactorsOfAnySize(c: VjpContext, rank: number): string {
   const { builder } = c
   const square = builder.sizes(c.x(0), [rank - 2, rank - 1])

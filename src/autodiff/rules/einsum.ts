@@ -35,7 +35,10 @@ function cotangent(c: VjpContext, { operands, result }: Equation, index: number)
   return sumToShape(c.builder, placed, c.x(index))
 }
 
-/** Repeats along the letters that only the operand itself has. */
+/**
+ * Repeats along the letters that only the operand itself has, and along those that have size 1 in all others (or may
+ * have, as far as is known), which ONNX Runtime broadcasts.
+ */
 function repeatedAlong(
   c: VjpContext,
   value: string,
@@ -43,12 +46,16 @@ function repeatedAlong(
   letters: string,
   reached: string,
 ): string {
-  const missing = Array.from(letters).flatMap((letter, axis) => (reached.includes(letter) ? [] : [axis]))
-  if (missing.length === 0) return value
   const { builder } = c
-  const apart = builder.add('Unsqueeze', [value, builder.integers(missing)])
+  const missing = Array.from(letters).flatMap((letter, axis) => (reached.includes(letter) ? [] : [axis]))
+  const apart = missing.length === 0 ? value : builder.add('Unsqueeze', [value, builder.integers(missing)])
+  const repeated = Array.from(letters).map((letter, axis) => {
+    const [from, to] = [builder.shapeOf(apart)?.[axis], c.shape(index)[lettersOf(c, index).indexOf(letter)]]
+    return missing.includes(axis) || (from !== to && to !== 1 && (from === 1 || typeof from !== 'number'))
+  })
+  if (!repeated.includes(true)) return value
   const sizes = Array.from(letters).map((letter, axis) =>
-    missing.includes(axis) ? sizeOf(c, index, letter) : builder.integers([1]),
+    repeated[axis] === true ? sizeOf(c, index, letter) : builder.integers([1]),
   )
   return builder.add('Expand', [apart, builder.add('Concat', sizes, { axis: 0 })])
 }

@@ -50,11 +50,14 @@ function placed(c: VjpContext, value: string, axis: number, index: Integer, coun
   return withZerosAround(c.builder, value, [{ axis, before, after }])
 }
 
+/** The order of an axis is a constant as long as the axis is. */
+const LARGEST_ORDER = 2 ** 20
+
 /** Known slices, none of them twice: each place of the input takes its own, or the zeros that are put at the end. */
 function reordered(c: VjpContext, axis: number, indices: readonly number[]): string | undefined {
   const { builder } = c
   const size = c.shape(0)[axis]!
-  if (typeof size !== 'number') return undefined
+  if (typeof size !== 'number' || size > LARGEST_ORDER) return undefined
   const from = indices.map((index) => normalizeAxis(index, size))
   if (new Set(from).size < from.length) return undefined
   const sources = Array.from({ length: size }, (_, place) => from.indexOf(place))

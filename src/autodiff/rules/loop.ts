@@ -1,12 +1,13 @@
 import { LOOP_CARRIED } from '../../onnx/body.js'
 import { GraphBuilder } from '../../onnx/builder.js'
 import type { Graph, Node, Shape } from '../../onnx/graph.js'
+import { plainNode } from '../../onnx/plain-node.js'
 import { graphAttribute, withSubgraphs } from '../../onnx/subgraph.js'
 import { formatShape } from '../../tensor.js'
 import { addedUp } from '../driver.js'
 import { RuleRefusal } from '../rule.js'
 import type { VjpContext } from '../rule.js'
-import { DifferentiatedBody, plainNode, withPrologue } from './body.js'
+import { DifferentiatedBody, withPrologue } from './body.js'
 import type { Carried } from './body.js'
 
 /**

@@ -2,6 +2,7 @@ import { intAttribute, intsAttribute } from '../../onnx/attributes.js'
 import { staticShape } from '../../onnx/shapes/dims.js'
 import { extent, windowOf } from '../../onnx/shapes/spatial.js'
 import type { Window } from '../../onnx/shapes/spatial.js'
+import { elementCount } from '../../tensor.js'
 import { Integers } from '../integers.js'
 import { RuleRefusal } from '../rule.js'
 import type { RewriteContext, VjpContext } from '../rule.js'
@@ -47,10 +48,15 @@ function scatter(c: VjpContext, indices: string): string {
   return scatterFlat(c.builder, c.g, indices, c.x(0), apart)
 }
 
+/** Windows are laid out in constants of their size. */
+const LARGEST_KERNEL = 2 ** 24
+
 /** The window's size, which poolings must say. */
 export function kernelShape(c: Pick<VjpContext, 'node'>): number[] {
   const kernel = intsAttribute(c.node, 'kernel_shape')
   if (kernel === undefined) throw new RuleRefusal('kernel_shape is missing')
+  if (elementCount(kernel) > LARGEST_KERNEL)
+    throw new RuleRefusal(`its window has ${elementCount(kernel)} elements, more than ${LARGEST_KERNEL}`)
   return kernel
 }
 

@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../../onnx/builder.js'
 import { Integers } from '../integers.js'
 import type { Integer } from '../integers.js'
+import { RuleRefusal } from '../rule.js'
 import { SampledAxis } from './sampled-axis.js'
 import type { Sampling, Tap } from './sampled-axis.js'
 
@@ -15,6 +16,9 @@ export function sampled(
   places: readonly string[],
   sampling: Sampling,
 ): string {
+  // the pixels around a place are 2 or 4 along each axis; ONNX Runtime samples along three axes at the most
+  if (places.length > 3)
+    throw new RuleRefusal(`its images have ${places.length} axes, and three are supported`)
   const integers = new Integers(builder)
   const sizes = places.map((_, axis) => integers.size(x, axis + 2))
   const taps = places.map((place, axis) => new SampledAxis(builder, place, sizes[axis]!, sampling).taps())

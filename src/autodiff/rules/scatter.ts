@@ -2,7 +2,7 @@ import { intAttribute, stringAttribute } from '../../onnx/attributes.js'
 import { normalizeAxis } from '../../onnx/shapes/dims.js'
 import { Formula } from '../formula.js'
 import { Integers } from '../integers.js'
-import { alwaysRewritten, rewritten, rule } from '../rule.js'
+import { RuleRefusal, alwaysRewritten, rewritten, rule } from '../rule.js'
 import type { RewriteContext, Treatments, Vjp, VjpContext } from '../rule.js'
 import { scatterNdAsElements } from './index-tuples.js'
 
@@ -11,7 +11,7 @@ type Cotangents = readonly (string | undefined)[]
 /** Operators that put `updates` at the places of `data` that `indices` names. */
 export const SCATTER: Treatments = {
   // by reduction (ScatterElements 18); without one no place may be named twice
-  ScatterElements: rule((c) => REDUCTIONS[stringAttribute(c.node, 'reduction', 'none')]!(c)),
+  ScatterElements: rule(elementsBack),
   ScatterND: rewritten((c) => [scatterNdAsElements(c)]),
   // the name that ScatterElements had (Scatter 9)
   Scatter: alwaysRewritten((c) => [
@@ -33,6 +33,13 @@ const REDUCTIONS: Readonly<Record<string, Vjp>> = {
   mul: product,
   max: extreme,
   min: extreme,
+}
+
+function elementsBack(c: VjpContext): Cotangents {
+  const name = stringAttribute(c.node, 'reduction', 'none')
+  const reduction = REDUCTIONS[name]
+  if (reduction === undefined) throw new RuleRefusal(`its reduction '${name}' is not known`)
+  return reduction(c)
 }
 
 function axisOf(c: VjpContext): number {

@@ -80,7 +80,7 @@ function erased(
 }
 
 /** A position counted from the start; undefined where it is known at run time only. */
-export function positionOf(
+function positionOf(
   builder: GraphBuilder,
   position: string,
   length: number,

@@ -75,6 +75,9 @@ function split(
   return count === 1 ? [x] : builder.addMany('Split', [x, sizes], count, { axis })
 }
 
+/** A tensor in more parts stays a sequence that is followed as a whole. */
+const MOST_PARTS = 4096
+
 function equalParts(
   builder: GraphBuilder,
   { of, axis, size, keepsAxis }: Pieces,
@@ -82,6 +85,7 @@ function equalParts(
   const total = builder.shapeOf(of)?.[axis]
   if (typeof total !== 'number' || typeof size !== 'number' || total === 0 || size <= 0) return undefined
   const count = Math.ceil(total / size)
+  if (count > MOST_PARTS) return undefined
   const sizes = Array.from({ length: count }, (_, i) => Math.min(size, total - i * size))
   const parts = split(builder, of, builder.integers(sizes), count, axis)
   return keepsAxis ? parts : parts.map((part) => builder.add('Squeeze', [part, builder.integers([axis])]))

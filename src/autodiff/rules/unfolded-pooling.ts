@@ -47,9 +47,16 @@ function single(c: VjpContext, value: string): string {
   return builder.reshapeTo(value, shape)
 }
 
+/** The filters take as many numbers squared: 64 MiB. */
+const LARGEST_UNFOLDED = 4096
+
 /** [places, 1, ...kernel]: a filter for each place of the window, 1 there and 0 elsewhere. */
 function places(c: VjpContext, { kernel }: Window): string {
   const count = elementCount(kernel)
+  if (count > LARGEST_UNFOLDED)
+    throw new RuleRefusal(
+      `its window of ${count} elements is too large to be laid out (${LARGEST_UNFOLDED} at most)`,
+    )
   const values = Array.from({ length: count * count }, (_, i) => (i % (count + 1) === 0 ? 1 : 0))
   return c.builder.constant(c.builder.dtype(c.g), [count, 1, ...kernel], values)
 }

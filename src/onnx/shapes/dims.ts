@@ -18,6 +18,9 @@ function fromMonomial({ factor, symbols }: Monomial): Dim {
   return (factor === 1 ? symbols : [factor, ...symbols]).join('*')
 }
 
+/** More axes than any network has; a shape that claims more is not followed. */
+export const LARGEST_RANK = 64
+
 /** The product of dimensions; symbols multiply into a symbol of its own ('32*batch'), equal for equal factors. */
 export function product(dims: readonly Dim[]): Dim {
   const factors = dims.map(monomial)

@@ -2,7 +2,7 @@ import { intAttribute, intsAttribute } from '../attributes.js'
 import { dtypeOf } from '../dtypes.js'
 import type { Dim, Shape, ValueInfo } from '../graph.js'
 import type { NodeView } from '../infer.js'
-import { broadcast, normalizeAxis, product, quotient } from './dims.js'
+import { LARGEST_RANK, broadcast, normalizeAxis, product, quotient } from './dims.js'
 import type { ShapeRule } from './rule.js'
 import { slice } from './slice.js'
 
@@ -115,7 +115,7 @@ const spaceToDepth = reshaping((view, [batch, channels, height, width]) => {
 const col2Im = reshaping((view, [batch, columns]) => {
   const [image, block] = [view.integers(1), view.integers(2)]
   const count = view.shape(1)?.[0]
-  if (typeof count !== 'number') return undefined
+  if (typeof count !== 'number' || count > LARGEST_RANK) return undefined
   const known =
     block?.every((size) => size !== undefined) === true ? quotient(columns!, product(block)) : undefined
   return [
@@ -142,7 +142,7 @@ const unsqueeze = reshaping((view, shape) => {
   const axes = view.constants(1)
   const count = view.shape(1)?.[0]
   if (axes === undefined)
-    return typeof count === 'number'
+    return typeof count === 'number' && count <= LARGEST_RANK
       ? [...shape, ...Array.from({ length: count }, () => 1)].map(() => view.fresh())
       : undefined
   const rank = shape.length + axes.length

@@ -1,7 +1,7 @@
 import { intAttribute, intsAttribute, stringAttribute } from '../attributes.js'
 import type { Dim, Shape } from '../graph.js'
 import type { NodeView } from '../infer.js'
-import { normalizeAxis, product, staticShape } from './dims.js'
+import { LARGEST_RANK, normalizeAxis, product, staticShape } from './dims.js'
 import type { ShapeRule } from './rule.js'
 import { extent, spatialOutput } from './spatial.js'
 
@@ -117,7 +117,7 @@ const gridSample: ShapeRule = (view) => {
 const affineGrid: ShapeRule = (view) => {
   const { dtype, shape } = view.info(0)
   const rank = view.shape(1)?.[0]
-  if (typeof rank !== 'number') return [{ dtype, shape: undefined }]
+  if (typeof rank !== 'number' || rank > LARGEST_RANK) return [{ dtype, shape: undefined }]
   const size = view.integers(1) ?? Array.from({ length: rank }, () => undefined)
   const sizes = size.slice(2).map((dim) => dim ?? view.fresh())
   return [{ dtype, shape: [shape?.[0] ?? view.fresh(), ...sizes, rank - 2] }]

@@ -2,7 +2,7 @@ import { intAttribute, intsAttribute } from '../attributes.js'
 import { dtypeOf } from '../dtypes.js'
 import type { Dim, Shape } from '../graph.js'
 import type { NodeView } from '../infer.js'
-import { broadcast, normalizeAxis, product, quotient, staticShape } from './dims.js'
+import { LARGEST_RANK, broadcast, normalizeAxis, product, quotient, staticShape } from './dims.js'
 import { ATTENTION_SHAPES } from './attention.js'
 import { CONTRACTION_SHAPES } from './contraction.js'
 import { CONTROL_FLOW_SHAPES } from './control-flow.js'
@@ -27,9 +27,6 @@ const broadcasting: ShapeRule = (view) => [
 
 const comparing: ShapeRule = (view) => [{ dtype: 'bool', shape: broadcasting(view)[0]!.shape }]
 const testing: ShapeRule = (view) => [{ dtype: 'bool', shape: view.shape(0) }]
-
-/** More axes than any network has; a shape that claims more is not followed. */
-const LARGEST_RANK = 64
 
 /** A shape given by an int64 input: Expand's and ConstantOfShape's. */
 function requested(view: NodeView, input: number): Shape | undefined {
@@ -60,7 +57,7 @@ function reducedAtRun(view: NodeView, shape: Shape, keep: boolean): Shape | unde
 }
 
 /** The axes that a reduction (opset 18: axes as an input) sums over, or undefined where they or the rank are unknown. */
-export function reductionAxes(view: Pick<NodeView, 'node' | 'shape' | 'constants'>): number[] | undefined {
+function reductionAxes(view: NodeView): number[] | undefined {
   const rank = view.shape(0)?.length
   if (rank === undefined) return undefined
   const given = (view.node.inputs[1] ?? '') === '' ? [] : view.constants(1)

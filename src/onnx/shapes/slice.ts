@@ -10,7 +10,7 @@ export const END_OF_ANY = 2 ** 31 - 1
  * The size that is left of an axis; of a symbolic one only where the whole of it is kept, forwards or backwards.
  * Undefined where that is not known.
  */
-export function slicedSize(size: Dim, start?: Dim, end?: Dim, step?: Dim): Dim | undefined {
+function slicedSize(size: Dim, start?: Dim, end?: Dim, step?: Dim): Dim | undefined {
   if (start === 0 && step === 1 && end === size) return size
   if (typeof start !== 'number' || typeof end !== 'number' || typeof step !== 'number') return undefined
   if (typeof size === 'string') {
@@ -47,7 +47,9 @@ function slicedShape(view: NodeView, shape: Shape): Shape {
   const given = (input: number): boolean => (view.node.inputs[input] ?? '') !== ''
   const count = [1, 2, 3, 4].map((input) => view.shape(input)?.[0]).find((size) => typeof size === 'number')
   const axes =
-    given(3) || count === undefined ? view.constants(3) : Array.from({ length: count }, (_, i) => i)
+    given(3) || count === undefined || count > shape.length
+      ? view.constants(3)
+      : Array.from({ length: count }, (_, i) => i)
   if (axes === undefined) return shape.map(() => view.fresh())
   const result = [...shape]
   axes.forEach((axis, i) => {

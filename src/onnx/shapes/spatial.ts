@@ -50,7 +50,7 @@ export function extent({ kernel, dilations }: Unpadded, axis: number): number {
 }
 
 /** The output size along an axis, or undefined where the input's is symbolic (same as the input's when nothing moves). */
-export function outputSize(window: Window, axis: number, size: Dim, ceil: boolean): Dim | undefined {
+function outputSize(window: Window, axis: number, size: Dim, ceil: boolean): Dim | undefined {
   const pads = window.padsBegin[axis]! + window.padsEnd[axis]!
   const span = extent(window, axis)
   const stride = window.strides[axis]!

@@ -12,6 +12,9 @@ interface Form {
 }
 
 /** A longer step where the derivative along all keys together is exactly 0: what is left is rounding over the step. */
+/** What exporters write for a key that is masked, where they don't write minus infinity. */
+const LOWEST = -3.4028234663852886e38
+
 const STEP = 2 ** -4
 
 const heads = (count: number, length: number, size = 4): Operand => real([2, count, length, size])
@@ -59,6 +62,13 @@ const FORMS: readonly Form[] = [
   {
     title: 'with a constant bias',
     inputs: [...QKV, constant([1, 2, 3, 4, 5, 5, 4, 3, 2, 1, 1, 1, 1, 1, 1], [3, 5])],
+  },
+  {
+    title: 'with a row of the lowest number',
+    inputs: [
+      ...QKV,
+      constant([0, 0, 0, 0, 0, ...Array.from({ length: 5 }, () => LOWEST), 1, LOWEST, 1, 1, 1], [3, 5]),
+    ],
   },
   { title: 'of grouped queries', inputs: [heads(4, 3), heads(2, 5), heads(2, 5)], step: STEP },
   {

@@ -12,6 +12,7 @@ const EINSUMS: readonly OperatorCase[] = [
   einsum('of matrices', 'ij,jk->ik', real([3, 4]), real([4, 5])),
   einsum('of matrices with spaces', ' ij , jk -> ik ', real([3, 4]), real([4, 5])),
   einsum('of matrices, transposed', 'ij,kj->ki', real([3, 4]), real([5, 4])),
+  einsum('of an axis that is repeated and summed', 'ab,ab->b', real([5, 3]), real([1, 3])),
   einsum('of a batch', 'bij,bjk->bik', real([2, 3, 4]), real([2, 4, 5])),
   einsum('of a symbolic batch', 'bij,bjk->bik', named([2, 3, 4], ['N', 3, 4]), named([2, 4, 5], ['N', 4, 5])),
   einsum(
