@@ -1,22 +1,32 @@
 import { AttributeProto_AttributeType as Type } from './proto/onnx_pb.js'
 import type { AttributeProto } from './proto/onnx_pb.js'
 import type { Graph, NamedValue, Node } from './graph.js'
+import { subgraphNames, subgraphOf } from './subgraph.js'
 
-/** A graph as text, one line a node, for snapshots and for people. */
+/** A graph as text, one line a node and the graphs that it carries indented below it, for snapshots and for people. */
 export function graphText(graph: Graph): string {
   const opsets = [...graph.opsets].map(
     ([domain, version]) => `${domain === '' ? 'ai.onnx' : domain} ${version}`,
   )
+  return [`opset ${opsets.join(', ')}`, ...linesOf(graph), ''].join('\n')
+}
+
+function linesOf(graph: Graph): string[] {
   return [
-    `opset ${opsets.join(', ')}`,
     ...graph.inputs.map((value) => `input ${valueText(value)}`),
     ...[...graph.initializers].map(
       ([name, { dtype, shape }]) => `constant ${name}: ${valueType(dtype, shape)}`,
     ),
-    ...graph.nodes.map(nodeText),
+    ...graph.nodes.flatMap((node) => [nodeText(node), ...carriedLines(graph, node)]),
     ...graph.outputs.map((value) => `output ${valueText(value)}`),
-    '',
-  ].join('\n')
+  ]
+}
+
+function carriedLines(graph: Graph, node: Node): string[] {
+  return subgraphNames(node).flatMap((name) => [
+    `  ${name}:`,
+    ...linesOf(subgraphOf(graph, node, name)).map((line) => `    ${line}`),
+  ])
 }
 
 function valueText({ name, dtype, shape }: NamedValue): string {
