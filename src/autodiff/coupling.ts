@@ -30,6 +30,10 @@ export function hasBatchNorm(graph: Graph): boolean {
   return false
 }
 
+/** What is said where a user asks for the statistics of the batch, and nothing takes any. */
+export const NO_BATCH_NORM =
+  '--batchnorm batch has no effect: the network has no BatchNormalization (an exporter may have folded it)'
+
 function couples(node: Node, settings: Settings): boolean {
   if (node.domain !== '') return false
   if (node.op === 'BatchNormalization') return settings.batchNorm === 'batch'

@@ -57,6 +57,7 @@ export interface GradientGraph {
 export function differentiate(model: Graph, options: DifferentiateOptions): GradientGraph {
   const { parameters, loss } = options
   const settings = settingsOf(options)
+  assertNetwork(model)
   const built = backward(model, { parameters, loss, settings, result: 'sums' })
   const { builder, cotangents, data, target, weight, batch } = built
   const outputs = outputsOf(built.loss, cotangents)
@@ -92,10 +93,19 @@ export function gradientName(parameter: string): string {
 /** Refuses names of outputs that the network's own values have. */
 export function assertFree(builder: GraphBuilder, names: Iterable<string>): void {
   const taken = [...names].find((name) => builder.has(name))
-  if (taken !== undefined)
-    throw new UnsupportedModelError(
-      `the model has a value named '${taken}' already: is it a gradient graph? Give the network that it was made from`,
-    )
+  if (taken !== undefined) throw ownName(taken)
+}
+
+/** Refuses a gradient graph, whose parameters are inputs without a batch, by what it is. */
+export function assertNetwork({ outputs }: Graph): void {
+  const gradient = outputs.find(({ name }) => name.startsWith(gradientName('')))
+  if (gradient !== undefined) throw ownName(gradient.name)
+}
+
+function ownName(name: string): UnsupportedModelError {
+  return new UnsupportedModelError(
+    `the model has a value named '${name}' already: is it a gradient graph? Give the network that it was made from`,
+  )
 }
 
 function outputsOf(loss: LossTerms, cotangents: ReadonlyMap<string, string>): Map<string, string> {

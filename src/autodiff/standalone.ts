@@ -5,7 +5,8 @@ import type { Graph, NamedValue } from '../onnx/graph.js'
 import { renameReads } from '../onnx/subgraph.js'
 import { backward } from './backward.js'
 import type { Backward } from './backward.js'
-import { assertFree, gradientName, settingsOf } from './differentiate.js'
+import { hasBatchNorm, NO_BATCH_NORM } from './coupling.js'
+import { assertFree, assertNetwork, gradientName, settingsOf } from './differentiate.js'
 import type { DifferentiateOptions } from './differentiate.js'
 import type { LossSpec, TargetNeed } from './losses.js'
 import { totalOf } from './losses/weighting.js'
@@ -49,6 +50,7 @@ export interface StandaloneGradient {
  * @throws UsageError when no weight is called as a parameter's name says, or the loss' output is not in the graph
  */
 export function standaloneGradient(model: Graph, options: StandaloneOptions): StandaloneGradient {
+  assertNetwork(model)
   const { model: network, loss } = withFreeNames(model, options.loss)
   const settings = settingsOf(options)
   const wanted = weightsOf(network, options.parameters)
@@ -61,6 +63,7 @@ export function standaloneGradient(model: Graph, options: StandaloneOptions): St
   const left = options.parameters === undefined ? [] : wanted.filter((name) => !reached.includes(name))
   return finished(built, settings, reached, [
     ...built.notes,
+    ...(settings.batchNorm === 'batch' && !hasBatchNorm(model) ? [NO_BATCH_NORM] : []),
     ...(left.length === 0
       ? []
       : [`the loss does not depend on ${listNames(left)}: no inputs and no gradients`]),

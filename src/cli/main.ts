@@ -28,7 +28,7 @@ const parser = yargs(hideBin(process.argv))
   .fail((message: string, error: Error | undefined) => {
     // a YError is a complaint of the parser's own; any other error is a command's
     if (error !== undefined && error.name !== 'YError') throw error
-    process.stderr.write(`retrograd: ${message}\n`)
+    process.stderr.write(`retrograd: ${oneLine(message)}\n`)
     process.exit(EXIT.usage)
   })
 
@@ -45,6 +45,13 @@ try {
 } catch (error) {
   process.stderr.write(describe(error))
   process.exitCode = error instanceof RetrogradError ? error.exitStatus : EXIT.failed
+}
+
+/** The parser's longer complaints are lists over several lines; what it says of missing names, it counts. */
+function oneLine(message: string): string {
+  if (message.startsWith('Not enough non-option arguments'))
+    return 'a file or folder to read is missing; --help says which'
+  return message.replace(/\s*\n\s*/g, ' ')
 }
 
 /** One line for what a user can act on; anything else is a bug, and its stack helps to report it. */

@@ -2,6 +2,8 @@ import { elementCount } from '../tensor.js'
 import { refined, typedBody } from './body.js'
 import { opsetOf } from './graph.js'
 import type { Dim, Graph, Node, Shape, ValueInfo } from './graph.js'
+import { MATRIX_RULES } from './shapes/matrices.js'
+import type { Rows } from './shapes/matrices.js'
 import { SHAPE_RULES } from './shapes/rules.js'
 import { VALUE_RULES } from './shapes/values.js'
 import { subgraphOf } from './subgraph.js'
@@ -21,6 +23,8 @@ export interface NodeView {
   integers(input: number): readonly (Dim | undefined)[] | undefined
   /** Elements of a small integer input where all are known numbers. */
   constants(input: number): readonly number[] | undefined
+  /** Elements of a small integer input of two dimensions. */
+  rows(input: number): Rows | undefined
   /** Elements of a small real-valued constant (the scales of a Resize). */
   reals(input: number): readonly number[] | undefined
   /** What follows for the outputs of a graph that the node carries. */
@@ -38,6 +42,7 @@ const UNKNOWN: ValueInfo = { dtype: undefined, shape: undefined }
 export class Inference {
   private readonly infos = new Map<string, ValueInfo>()
   private readonly values = new Map<string, readonly (Dim | undefined)[]>()
+  private readonly matrices = new Map<string, Rows>()
   private symbols = 0
 
   /** `outer` is what is known of the graph around, for a graph that a node carries. */
@@ -107,6 +112,8 @@ export class Inference {
     // a list says nothing of the layout of more than one dimension
     if (value !== undefined && value.length <= LARGEST_SHAPE_VALUE && rank !== undefined && rank <= 1)
       this.values.set(node.outputs[0]!, value)
+    const rows = standard && rank === 2 ? MATRIX_RULES[node.op]?.(view) : undefined
+    if (rows !== undefined) this.matrices.set(node.outputs[0]!, rows)
   }
 
   /** A graph that a node carries, its inputs typed by what is known of the node's. */
@@ -147,6 +154,7 @@ export class Inference {
       shape: (input) => this.info(name(input)).shape,
       integers: (input) => this.integers(name(input)),
       constants: (input) => this.constants(name(input)),
+      rows: (input) => this.matrices.get(name(input)),
       reals: (input) => this.reals(name(input)),
       body: (attribute) => this.bodyOutputs(this.body(node, attribute)),
       fresh: () => this.fresh(),

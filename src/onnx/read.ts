@@ -25,6 +25,7 @@ export const NEWEST_OPSET = 26
  */
 export async function readModel(path: string): Promise<Graph> {
   const found = await stat(path).catch(() => undefined)
+  if (found?.isDirectory() === true) throw new UsageError(`${path}: is a folder; name an ONNX file`)
   if (found?.isFile() !== true) throw new UsageError(`${path}: no such model file`)
   if (found.size > LARGEST_MODEL)
     throw new ModelError(

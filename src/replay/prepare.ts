@@ -1,4 +1,4 @@
-import { hasBatchNorm } from '../autodiff/coupling.js'
+import { hasBatchNorm, NO_BATCH_NORM } from '../autodiff/coupling.js'
 import { differentiate } from '../autodiff/differentiate.js'
 import type { GradientGraph } from '../autodiff/differentiate.js'
 import { openData } from '../data/open-data.js'
@@ -103,7 +103,7 @@ function batchNormNotes({ batchNorm }: RunOptions, normalizes: boolean): string[
   return [
     normalizes
       ? 'BatchNorm takes its statistics from each micro-batch, cut in the order of the data: --batch-size is part of the loss'
-      : '--batchnorm batch has no effect: the network has no BatchNormalization (an exporter may have folded it)',
+      : NO_BATCH_NORM,
   ]
 }
 

@@ -81,6 +81,12 @@ describe('retrograd gradient', () => {
     expect(facts.operators['Conv']).to.be.above(0)
   })
 
+  it('says that a choice of statistics has no effect on a network without BatchNorm', async () => {
+    const { stderr } = await gradient(newFile(), '--batchnorm', 'batch')
+    expect(stderr).to.match(/--batchnorm batch has no effect/)
+    expect((await gradient(newFile())).stderr).not.to.match(/--batchnorm/)
+  })
+
   it('writes for WebGPU when asked', async () => {
     const out = newFile()
     const { stdout } = await gradient(out, '--json', '--forms', 'webgpu')
@@ -139,6 +145,7 @@ describe('retrograd gradient refuses', () => {
     ['a class axis beyond', ['--class-axis', '5'], 2, /--class-axis 5: 'logits' is/],
     ['a loss file that is not there', ['--loss', 'nowhere.onnx'], 2, /nowhere\.onnx: no such model file/],
     ['a misspelt option', ['--labelsmoothing', '0.1'], 2, /did you mean --label-smoothing/],
+    ['a choice that is none', ['--forms', 'gpu'], 2, /^retrograd: Invalid values: .*forms.*"gpu".*\n$/],
   ]
   for (const [title, options, status, message] of cases)
     it(title, async () => {
@@ -149,6 +156,20 @@ describe('retrograd gradient refuses', () => {
       expect(result.stderr).to.match(message)
       expect(existsSync(out)).to.equal(false)
     })
+
+  it('to guess which model is meant', async () => {
+    const { status, stderr } = await retrograd(['gradient', '--loss', 'mse', '--out', newFile()])
+    expect(status).to.equal(2)
+    expect(stderr).to.match(/^retrograd: a file or folder to read is missing; --help says which\n$/)
+  })
+
+  it('a graph that it wrote itself', async () => {
+    const [first, second] = [newFile(), newFile()]
+    await gradient(first)
+    const { status, stderr } = await retrograd(['gradient', first, '--loss', 'output:loss', '--out', second])
+    expect(status).to.equal(3)
+    expect(stderr).to.match(/named 'gradient\/.*is it a gradient graph\?/)
+  })
 
   it('to replace a file, unless told to, and never one that it reads', async () => {
     const out = newFile()

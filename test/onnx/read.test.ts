@@ -251,7 +251,10 @@ describe('a model file', () => {
   })
 
   it('that is a folder is a mistake of usage', async () => {
-    expect(await readModel('fixtures/onnx').catch((error: unknown) => error)).to.be.instanceOf(UsageError)
+    const failure = await readModel('fixtures/onnx').catch((error: unknown) => error)
+    expect(failure)
+      .to.be.instanceOf(UsageError)
+      .with.property('message', 'fixtures/onnx: is a folder; name an ONNX file')
   })
 
   it('that holds something else is refused by its path', async () => {

@@ -62,6 +62,46 @@ describe('padding', () => {
   })
 })
 
+describe('the pads that PyTorch’s older exporter writes for F.pad', () => {
+  const ints = (...values: number[]) => tensor('int64', [values.length], values)
+  /** Begins and ends of the last axis first, in rows of two, backwards, turned: begins first, then ends. */
+  const turned = graphOf({
+    inputs: [input('x', ['N', 1, 4, 6])],
+    initializers: {
+      own: ints(3, 4, 1, 2, 0, 0, 0, 0),
+      pairs: ints(-1, 2),
+      last: ints(-1),
+      first: ints(-(2 ** 40)),
+      zero: ints(0),
+      flat: ints(-1),
+      one: ints(1),
+    },
+    nodes: [
+      node('Reshape', ['own', 'pairs'], 'rows'),
+      node('Slice', ['rows', 'last', 'first', 'zero', 'last'], 'backwards'),
+      node('Slice', ['rows', 'one', 'last', 'zero'], 'middle'),
+      node('Reshape', ['middle', 'flat'], 'middle_list'),
+      node('Slice', ['rows', 'one', 'last', 'one'], 'column'),
+      node('Reshape', ['column', 'flat'], 'column_list'),
+      node('Transpose', ['backwards'], 'columns', { perm: [1, 0] }),
+      node('Reshape', ['columns', 'flat'], 'list'),
+      node('Cast', ['list'], 'pads', { to: 7 }),
+      node('Pad', ['x', 'pads'], 'y'),
+    ],
+    outputs: ['y'],
+  })
+
+  it('are followed through two dimensions', async () => {
+    const inference = new Inference(turned)
+    expect(inference.integers('pads')).to.deep.equal([0, 0, 1, 3, 0, 0, 2, 4])
+    expect(inference.integers('middle_list')).to.deep.equal([1, 2, 0, 0])
+    expect(inference.integers('column_list')).to.equal(undefined)
+    expect(inference.info('y').shape).to.deep.equal(['N', 1, 7, 13])
+    const values = Array.from({ length: 24 }, (_, i) => i)
+    await checkShapes(turned, { x: { dtype: 'float32', shape: [1, 1, 4, 6], values } })
+  })
+})
+
 /** Sizes of x [batch, 7, 5] taken apart and put together as exporters do. */
 const arithmetic = graphOf({
   inputs: [input('x', ['batch', 7, 5])],

@@ -47,8 +47,13 @@ const loop: ShapeRule = (view) => {
     })
 }
 
-/** What both branches agree on (If 11). */
+/**
+ * What both branches agree on (If 11), or what the one gives that is known to be taken: PyTorch's older exporter asks
+ * in the graph whether an axis has size 1 before it squeezes it, and then the branches differ in rank.
+ */
 const branch: ShapeRule = (view) => {
+  const condition = view.constants(0)?.[0]
+  if (condition !== undefined) return view.body(condition === 0 ? 'else_branch' : 'then_branch')
   const [then, otherwise] = [view.body('then_branch'), view.body('else_branch')]
   return then.map((info, i) => common([info, otherwise[i]!], view.fresh))
 }

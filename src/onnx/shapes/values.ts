@@ -116,7 +116,7 @@ const PASSING: Readonly<Record<string, ValueRule>> = {
   CastLike: (view) => (isInteger(view.info(1).dtype) ? view.integers(0) : undefined),
   Squeeze: (view) => view.integers(0),
   Unsqueeze: (view) => view.integers(0),
-  Reshape: (view) => view.integers(0),
+  Reshape: (view) => view.integers(0) ?? view.rows(0)?.flat(),
   Flatten: (view) => view.integers(0),
 }
 

@@ -42,6 +42,16 @@ function nested([a, b]: readonly string[]): Graphs {
   }
 }
 
+/** What PyTorch's older exporter writes for a squeeze: one branch drops an axis of size 1, the other keeps it. */
+function squeezed([a]: readonly string[]): Graphs {
+  return {
+    then_branch: bodyOf([], ['s'], [node('Exp', [a!], 'e'), node('Squeeze', ['e', 'axis'], 's')], {
+      axis: tensor('int64', [1], [1]),
+    }),
+    else_branch: bodyOf([], ['k'], [node('Sin', [a!], 'k')]),
+  }
+}
+
 export const BRANCH_CASES: readonly OperatorCase[] = [
   ...[yes, no].flatMap((condition, i): OperatorCase[] => [
     {
@@ -108,4 +118,11 @@ export const BRANCH_CASES: readonly OperatorCase[] = [
       else_branch: bodyOf([], ['other'], [node('Exp', [names[1]!], 'other')]),
     }),
   },
+  ...[yes, no].map((condition, i): OperatorCase => ({
+    title: `of branches with unlike ranks, ${i === 0 ? 'taken' : 'not taken'}`,
+    op: 'If',
+    inputs: [condition],
+    captures: [real([2, 1, 3], { as: ['N', 1, 3] })],
+    graphs: (names) => squeezed(names.slice(1)),
+  })),
 ]
