@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { differentiate } from '../../src/autodiff/differentiate.js'
 import type { Dim } from '../../src/onnx/graph.js'
 import { Inference } from '../../src/onnx/infer.js'
+import { bodyOf, carrying } from '../support/cases/bodies.js'
 import { OPERATOR_CASES } from '../support/cases/index.js'
 import { gradientFeeds } from '../support/check-gradient.js'
 import { checkShapes } from '../support/check-shapes.js'
@@ -100,6 +101,35 @@ describe('the pads that PyTorch’s older exporter writes for F.pad', () => {
     const values = Array.from({ length: 24 }, (_, i) => i)
     await checkShapes(turned, { x: { dtype: 'float32', shape: [1, 1, 4, 6], values } })
   })
+})
+
+describe('an If whose branches differ in rank', () => {
+  /** What PyTorch's older exporter writes for x.squeeze(1) of an axis that it could not follow. */
+  const squeezed = (wanted: number) =>
+    graphOf({
+      inputs: [input('x', ['N', 1, 3])],
+      initializers: { one: tensor('int64', [1], [1]), wanted: tensor('int64', [1], [wanted]) },
+      nodes: [
+        node('Shape', ['x'], 'shape'),
+        node('Gather', ['shape', 'one'], 'size'),
+        node('Equal', ['size', 'wanted'], 'single'),
+        carrying(node('If', ['single'], 'y'), {
+          then_branch: bodyOf([], ['s'], [node('Squeeze', ['x', 'one'], 's')]),
+          else_branch: bodyOf([], ['k'], [node('Identity', ['x'], 'k')]),
+        }),
+      ],
+      outputs: ['y'],
+    })
+
+  for (const [wanted, shape] of [
+    [1, ['N', 3]],
+    [2, ['N', 1, 3]],
+  ] as const)
+    it(`has the shape of the one that is known to be taken: ${shape.join(' x ')}`, async () => {
+      const graph = squeezed(wanted)
+      expect(new Inference(graph).info('y').shape).to.deep.equal(shape)
+      await checkShapes(graph, { x: { dtype: 'float32', shape: [2, 1, 3], values: [1, 2, 3, 4, 5, 6] } })
+    })
 })
 
 /** Sizes of x [batch, 7, 5] taken apart and put together as exporters do. */
