@@ -74,6 +74,14 @@ const two = { first: scalar(0), last: scalar(-1), size: scalar(4), unit: scalar(
 /** Two pieces of one shape or another, put together. */
 const bothPieces = [at('first', 'a'), at('last', 'b'), node('Concat', ['a', 'b'], 'y', { axis: 1 })]
 
+/** Two pieces without the axis that they were cut along, multiplied. */
+const withoutAxis = [
+  splitting(['x'], { axis: 0, keepdims: 0 }),
+  at('first', 'a'),
+  at('last', 'b'),
+  node('Mul', ['a', 'b'], 'y'),
+]
+
 const CASES: Readonly<Record<string, SequenceGraph>> = {
   'pieces of one size, the last smaller': {
     nodes: [splitting(['x', 'size'], { axis: 1 }), ...bothPieces],
@@ -86,12 +94,7 @@ const CASES: Readonly<Record<string, SequenceGraph>> = {
   },
   'pieces of one element': { nodes: [splitting(['x'], { axis: 1 }), ...bothPieces], initializers: two },
   'pieces without their axis': {
-    nodes: [
-      splitting(['x'], { axis: 0, keepdims: 0 }),
-      at('first', 'a'),
-      at('last', 'b'),
-      node('Mul', ['a', 'b'], 'y'),
-    ],
+    nodes: withoutAxis,
     initializers: two,
   },
   'pieces without their axis, their size given': {
@@ -108,12 +111,7 @@ const CASES: Readonly<Record<string, SequenceGraph>> = {
     as: ['N', 'M'],
   },
   'pieces of a symbolic axis without it': {
-    nodes: [
-      splitting(['x'], { axis: 0, keepdims: 0 }),
-      at('first', 'a'),
-      at('last', 'b'),
-      node('Mul', ['a', 'b'], 'y'),
-    ],
+    nodes: withoutAxis,
     initializers: two,
     as: ['N', 'M'],
   },

@@ -1,13 +1,11 @@
 import { intAttribute } from '../../onnx/attributes.js'
 import type { GraphBuilder } from '../../onnx/builder.js'
 import { normalizeAxis } from '../../onnx/shapes/dims.js'
+import { AXIS_IS_INPUT } from '../../onnx/shapes/signal.js'
 import { Formula } from '../formula.js'
 import { Integers } from '../integers.js'
 import { RuleRefusal } from '../rule.js'
 import type { VjpContext } from '../rule.js'
-
-/** From this version on the axis of DFT is an input. */
-const AXIS_IS_INPUT = 20
 
 /** The discrete Fourier transform of values [..., 1] (real) or [..., 2] (complex) along an axis, as long as they are. */
 export function fourier(

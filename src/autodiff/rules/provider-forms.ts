@@ -1,5 +1,6 @@
 import { floatAttribute, intAttribute } from '../../onnx/attributes.js'
 import type { GraphBuilder } from '../../onnx/builder.js'
+import { dtypeOf } from '../../onnx/dtypes.js'
 import type { Node } from '../../onnx/graph.js'
 import { normalizeAxis, staticShape } from '../../onnx/shapes/dims.js'
 import { Formula } from '../formula.js'
@@ -126,13 +127,10 @@ function addedUp(c: RewriteContext): string {
 function floatValue(node: Node): number | undefined {
   const tensor = node.attributes.get('value')?.t
   if (tensor === undefined) return 0
-  if (tensor.dataType !== FLOAT) return undefined
+  if (dtypeOf(tensor.dataType) !== 'float32') return undefined
   const { buffer, byteOffset, byteLength } = tensor.rawData
   return byteLength === 4 ? new DataView(buffer, byteOffset).getFloat32(0, true) : tensor.floatData[0]
 }
-
-/** TensorProto.DataType.FLOAT. */
-const FLOAT = 1
 
 function oneHot(c: RewriteContext): string {
   const { builder } = c

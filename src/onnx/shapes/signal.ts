@@ -5,7 +5,7 @@ import { normalizeAxis } from './dims.js'
 import type { ShapeRule } from './rule.js'
 
 /** From this version on the axis of DFT is an input. */
-const AXIS_IS_INPUT = 20
+export const AXIS_IS_INPUT = 20
 
 /** DFT 17 and 20: complex numbers in the last axis, the transform's length along its own, or a half and one. */
 const dft: ShapeRule = (view) => {
