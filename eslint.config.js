@@ -5,7 +5,7 @@ const MAY_IMPORT = {
   io: [],
   onnx: ['io'],
   autodiff: ['onnx'],
-  trajectory: ['io'],
+  trajectory: ['io', 'onnx'],
   data: ['io'],
   tables: ['io'],
   engines: ['autodiff', 'onnx'],

@@ -16,6 +16,19 @@ export const DTYPES = [
 ] as const
 export type DType = (typeof DTYPES)[number]
 
+/** Eight-bit floats: checkpoints store them, networks don't compute with them here. Names as in ml_dtypes and PyTorch. */
+export const FLOAT8_DTYPES = [
+  'float8_e4m3fn',
+  'float8_e5m2',
+  'float8_e4m3fnuz',
+  'float8_e5m2fnuz',
+  'float8_e8m0fnu',
+] as const
+export type Float8DType = (typeof FLOAT8_DTYPES)[number]
+
+/** Element types that a checkpoint may hold. */
+export type StoredDType = DType | Float8DType
+
 export type TypedArray =
   | Float64Array
   | Float32Array
@@ -33,16 +46,16 @@ export type FloatArray = Float32Array | Float64Array
 
 /**
  * An array in row-major order. `dtype` is the type that the numbers were stored in; `data` is wide enough to hold
- * them exactly (float16 and bfloat16 are widened to a Float32Array, bool is a Uint8Array of 0 and 1).
+ * them exactly (float16, bfloat16 and 8-bit floats are widened to a Float32Array, bool is a Uint8Array of 0 and 1).
  */
 export interface Tensor<D extends TypedArray = TypedArray> {
-  readonly dtype: DType
+  readonly dtype: StoredDType
   readonly shape: readonly number[]
   readonly data: D
 }
 
 /** Bytes of one element as stored. */
-export const BYTES_PER_ELEMENT: Readonly<Record<DType, number>> = {
+export const BYTES_PER_ELEMENT: Readonly<Record<StoredDType, number>> = {
   float64: 8,
   float32: 4,
   float16: 2,
@@ -56,10 +69,23 @@ export const BYTES_PER_ELEMENT: Readonly<Record<DType, number>> = {
   uint16: 2,
   uint8: 1,
   bool: 1,
+  float8_e4m3fn: 1,
+  float8_e5m2: 1,
+  float8_e4m3fnuz: 1,
+  float8_e5m2fnuz: 1,
+  float8_e8m0fnu: 1,
 }
 
-export function isFloat(dtype: DType): boolean {
-  return dtype === 'float64' || dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16'
+const FLOATS: ReadonlySet<StoredDType> = new Set<StoredDType>([
+  'float64',
+  'float32',
+  'float16',
+  'bfloat16',
+  ...FLOAT8_DTYPES,
+])
+
+export function isFloat(dtype: StoredDType): boolean {
+  return FLOATS.has(dtype)
 }
 
 /** Number of elements of a shape; 1 for a scalar's empty shape. */

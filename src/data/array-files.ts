@@ -6,10 +6,10 @@ import { DataError, UsageError } from '../errors.js'
 import { decodeArray } from '../io/decode.js'
 import { sha256File } from '../io/hash.js'
 import { Hdf5File, looksLikeHdf5, type Hdf5Dataset } from '../io/hdf5.js'
+import { npyFile, openNpy } from '../io/npy.js'
 import { withFile } from '../io/ranged-file.js'
 import { listZip, streamZipEntry } from '../io/zip.js'
 import { BYTES_PER_ELEMENT, elementCount, type DType, type TypedArray } from '../tensor.js'
-import { npyFile, openNpy } from './npy.js'
 import type { ArrayFile, StoredArray } from './stored-array.js'
 
 /** HDF5 values are copied out of the library's memory in blocks of about this size. */
@@ -45,7 +45,7 @@ function onDisk(
 }
 
 async function openSingleNpy(path: string): Promise<ArrayFile> {
-  return onDisk(path, [await openNpy(await npyFile(path, basename(path, '.npy')))])
+  return onDisk(path, [await openNpy(await npyFile(path, basename(path, '.npy'), DataError), DataError)])
 }
 
 async function openNpz(path: string): Promise<ArrayFile> {
@@ -55,7 +55,7 @@ async function openNpz(path: string): Promise<ArrayFile> {
     if (!entry.name.endsWith('.npy')) continue
     const name = entry.name.slice(0, -'.npy'.length)
     const open = (): AsyncIterable<Uint8Array> => streamZipEntry(path, entry, DataError)
-    arrays.push(await openNpy({ name, where: `${path}: ${name}`, size: entry.size, open }))
+    arrays.push(await openNpy({ name, where: `${path}: ${name}`, size: entry.size, open }, DataError))
   }
   if (arrays.length === 0)
     throw new DataError(
@@ -69,7 +69,7 @@ async function openFolder(path: string): Promise<ArrayFile> {
   if (names.length === 0) throw new DataError(`${path}: a folder without .npy files`)
   const arrays: StoredArray[] = []
   for (const name of names)
-    arrays.push(await openNpy(await npyFile(join(path, name), basename(name, '.npy'))))
+    arrays.push(await openNpy(await npyFile(join(path, name), basename(name, '.npy'), DataError), DataError))
   const sha256 = async (): Promise<string> => {
     const hash = createHash('sha256')
     for (const name of names) hash.update(`${name} ${await sha256File(join(path, name), DataError)}\n`)

@@ -1,5 +1,12 @@
-import { BYTES_PER_ELEMENT, type DType, type FloatArray, type TypedArray } from '../tensor.js'
+import {
+  BYTES_PER_ELEMENT,
+  type DType,
+  type Float8DType,
+  type FloatArray,
+  type TypedArray,
+} from '../tensor.js'
 import { widenBfloat16, widenFloat16 } from './float16.js'
+import { widenFloat8 } from './float8.js'
 
 /**
  * Little-endian bytes as elements of `dtype`; float16 and bfloat16 are widened to float32. The bytes are viewed in
@@ -33,7 +40,7 @@ export function decodeArray(bytes: Uint8Array<ArrayBuffer>, dtype: DType): Typed
   }
 }
 
-export type FloatDType = 'float64' | 'float32' | 'float16' | 'bfloat16'
+export type FloatDType = 'float64' | 'float32' | 'float16' | 'bfloat16' | Float8DType
 
 /** decodeArray for the float types: Float64Array for float64, Float32Array for all that is narrower. */
 export function decodeFloats(bytes: Uint8Array<ArrayBuffer>, dtype: FloatDType): FloatArray {
@@ -47,6 +54,8 @@ export function decodeFloats(bytes: Uint8Array<ArrayBuffer>, dtype: FloatDType):
       return widenFloat16(new Uint16Array(...view))
     case 'bfloat16':
       return widenBfloat16(new Uint16Array(...view))
+    default:
+      return widenFloat8(new Uint8Array(...view), dtype)
   }
 }
 

@@ -1,12 +1,12 @@
-import type { DType, FloatArray, Tensor } from '../tensor.js'
+import type { FloatArray, StoredDType, Tensor } from '../tensor.js'
 
 /** A tensor of a checkpoint as its header declares it; no value has been read. */
 export interface TensorInfo {
   readonly name: string
   readonly shape: readonly number[]
-  readonly dtype: DType
+  readonly dtype: StoredDType
   /**
-   * The file's own name of an element type that retrograd does not read (`F8_E4M3`, `C64`); `dtype` is then a
+   * The file's own name of an element type that retrograd does not read (`F4`, `C64`); `dtype` is then a
    * stand-in: float16 for narrow floats, which are weights all the same, uint8 for the rest.
    */
   readonly unsupported?: string

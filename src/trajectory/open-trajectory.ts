@@ -8,7 +8,7 @@ import type { Candidate } from './candidates.js'
 import type { Checkpoint, LeftOut, StepUnit, Trajectory } from './checkpoint.js'
 import { checkSameTensors } from './consistency.js'
 import { FOLDER_FORMATS, FORMATS_READ } from './formats/index.js'
-import type { OpenedFile, Opener, Save } from './formats/format.js'
+import type { FormatOptions, OpenedFile, Opener, Save, WeightKind } from './formats/format.js'
 import { orderByPosition, orderSaves, type Order } from './order.js'
 import { inStepRange, type StepRange } from './step-range.js'
 
@@ -20,6 +20,12 @@ interface Found {
   readonly leftOut: readonly LeftOut[]
 }
 
+export interface TrajectoryOptions {
+  readonly steps?: StepRange
+  /** Defaults to raw. */
+  readonly weights?: WeightKind
+}
+
 /**
  * Opens the recorded checkpoints of a run: a folder of files or of folders, or one file of many saves. All headers are read and
  * checked here; the values only when a tensor is read.
@@ -27,8 +33,8 @@ interface Found {
  * @throws CheckpointError when a checkpoint is corrupt, does not fit the others, repeats a step, or is the only one
  * @throws CheckpointFormatError when a checkpoint is in a form that is not read
  */
-export async function openTrajectory(path: string, options: { steps?: StepRange } = {}): Promise<Trajectory> {
-  const found = await findSaves(path)
+export async function openTrajectory(path: string, options: TrajectoryOptions = {}): Promise<Trajectory> {
+  const found = await findSaves(path, { weights: options.weights ?? 'raw' })
   const close = async (): Promise<void> => {
     await Promise.all(found.files.map((file) => file.close()))
   }
@@ -67,27 +73,27 @@ function describeSteps(checkpoints: readonly Checkpoint[], unit: StepUnit): stri
   return `${unit}s ${shown.join(', ')}`
 }
 
-async function findSaves(path: string): Promise<Found> {
+async function findSaves(path: string, options: FormatOptions): Promise<Found> {
   const stats = await stat(path).catch(() => undefined)
   if (stats === undefined) throw new UsageError(`${path}: there is no such file or folder`)
-  return stats.isDirectory() ? findInFolder(path) : findInFile(path)
+  return stats.isDirectory() ? findInFolder(path, options) : findInFile(path, options)
 }
 
-async function findInFile(path: string): Promise<Found> {
+async function findInFile(path: string, options: FormatOptions): Promise<Found> {
   const format = await recognise(path)
   if (format === undefined) {
     throw new CheckpointFormatError(`${path}: not a checkpoint in a format that is read: ${FORMATS_READ}`)
   }
-  const opened = await format.open(path)
+  const opened = await format.open(path, options)
   if ('reason' in opened) throw new CheckpointFormatError(`${path}: no checkpoints: ${opened.reason}`)
   return { format: format.name, saves: opened.saves, files: [opened], leftOut: [] }
 }
 
-async function findInFolder(folder: string): Promise<Found> {
+async function findInFolder(folder: string, options: FormatOptions): Promise<Found> {
   const leftOut: LeftOut[] = []
   const candidates = await findCandidates(folder, leftOut)
   const format = oneFormat(folder, candidates)
-  const files = await openAll(candidates, leftOut)
+  const files = await openAll(candidates, leftOut, options)
   const saves = files.flatMap((file) => file.saves)
   if (files.length > 1 && saves.length > files.length) {
     await Promise.all(files.map((file) => file.close()))
@@ -111,11 +117,15 @@ function oneFormat(folder: string, candidates: readonly Candidate[]): Opener | u
   return first?.format
 }
 
-async function openAll(candidates: readonly Candidate[], leftOut: LeftOut[]): Promise<OpenedFile[]> {
+async function openAll(
+  candidates: readonly Candidate[],
+  leftOut: LeftOut[],
+  options: FormatOptions,
+): Promise<OpenedFile[]> {
   const files: OpenedFile[] = []
   try {
     const opened = await mapLimited(candidates, CONCURRENT_FILES, async ({ path, format }) => {
-      const file = await format.open(path)
+      const file = await format.open(path, options)
       if ('saves' in file) files.push(file)
       return { path, file }
     })

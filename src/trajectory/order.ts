@@ -76,7 +76,7 @@ function nameSources(saves: readonly Save[]): Source[] {
   const inNames = saves.map((save) => numbersInName(save.fileName))
   return NAME_UNITS.map(([kind, unit]) => ({
     text: kind === 'number' ? 'from the number in the file names' : `from the ${kind} in the file names`,
-    unit,
+    unit: kind === 'number' ? (saves[0]?.nameUnit ?? unit) : unit,
     numbers: inNames.map((numbers) => numbers[kind]),
   }))
 }

@@ -20,6 +20,8 @@ export type Counters = ReadonlyMap<Counter, number>
 export interface Save extends Omit<Checkpoint, 'step'> {
   /** The file's (or folder's) name, which may hold a step. */
   readonly fileName: string
+  /** What a number in the name counts that no word explains, where the format's writers agree on it; else a step. */
+  readonly nameUnit?: StepUnit
   readonly counters: Counters
 }
 
@@ -34,6 +36,17 @@ export interface NotACheckpoint {
   readonly reason: string
 }
 
+/**
+ * Which weights of a checkpoint that holds two kinds: `raw`, which the optimizer moved, or `ema`, their running average
+ * (exponential moving average, stochastic weight averaging).
+ */
+export const WEIGHT_KINDS = ['raw', 'ema'] as const
+export type WeightKind = (typeof WEIGHT_KINDS)[number]
+
+export interface FormatOptions {
+  readonly weights: WeightKind
+}
+
 /** What opens a checkpoint once it is known to be of its format. */
 export interface Opener {
   readonly name: string
@@ -42,7 +55,7 @@ export interface Opener {
    * @throws CheckpointError when one is corrupt or truncated
    * @throws CheckpointFormatError when it is a form that is not read
    */
-  open(path: string): Promise<OpenedFile | NotACheckpoint>
+  open(path: string, options?: FormatOptions): Promise<OpenedFile | NotACheckpoint>
 }
 
 export interface CheckpointFormat extends Opener {

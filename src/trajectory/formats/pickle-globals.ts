@@ -1,4 +1,4 @@
-import { BYTES_PER_ELEMENT, type DType } from '../../tensor.js'
+import { BYTES_PER_ELEMENT, type StoredDType } from '../../tensor.js'
 import {
   PickleGlobal,
   PickleTuple,
@@ -14,7 +14,7 @@ import {
 /** The most axes that a PyTorch tensor can have. */
 const MAX_AXES = 64
 
-const readable = (dtype: DType): TorchScalar => ({ dtype, bytes: BYTES_PER_ELEMENT[dtype] })
+const readable = (dtype: StoredDType): TorchScalar => ({ dtype, bytes: BYTES_PER_ELEMENT[dtype] })
 
 /** Element types by PyTorch's name, and the older names that their storages have. */
 const SCALARS: Readonly<Record<string, TorchScalar>> = {
@@ -31,10 +31,11 @@ const SCALARS: Readonly<Record<string, TorchScalar>> = {
   uint16: readable('uint16'),
   uint8: readable('uint8'),
   bool: readable('bool'),
-  float8_e4m3fn: { dtype: 'float16', bytes: 1, unsupported: 'float8_e4m3fn' },
-  float8_e5m2: { dtype: 'float16', bytes: 1, unsupported: 'float8_e5m2' },
-  float8_e4m3fnuz: { dtype: 'float16', bytes: 1, unsupported: 'float8_e4m3fnuz' },
-  float8_e5m2fnuz: { dtype: 'float16', bytes: 1, unsupported: 'float8_e5m2fnuz' },
+  float8_e4m3fn: readable('float8_e4m3fn'),
+  float8_e5m2: readable('float8_e5m2'),
+  float8_e4m3fnuz: readable('float8_e4m3fnuz'),
+  float8_e5m2fnuz: readable('float8_e5m2fnuz'),
+  float8_e8m0fnu: readable('float8_e8m0fnu'),
   complex64: { dtype: 'uint8', bytes: 8, unsupported: 'complex64' },
   complex128: { dtype: 'uint8', bytes: 16, unsupported: 'complex128' },
 }

@@ -1,4 +1,4 @@
-import type { DType } from '../../tensor.js'
+import type { StoredDType } from '../../tensor.js'
 
 /** What a pickle can hold here: plain values and containers, and PyTorch's tensors. Dictionaries are Maps, never objects. */
 export type PickleValue =
@@ -28,7 +28,7 @@ export class PlainObject {
 
 /** An element type of PyTorch; `unsupported` holds its name where retrograd does not read it. */
 export interface TorchScalar {
-  readonly dtype: DType
+  readonly dtype: StoredDType
   readonly bytes: number
   readonly unsupported?: string
 }

@@ -1,4 +1,4 @@
-import { DataError } from '../errors.js'
+import type { ErrorClass } from './corrupt.js'
 
 /** Takes bytes off a stream of chunks: an exact number for a header, then whole elements for the rest. */
 export class ByteReader {
@@ -8,15 +8,16 @@ export class ByteReader {
   constructor(
     chunks: AsyncIterable<Uint8Array>,
     private readonly where: string,
+    private readonly Fault: ErrorClass,
   ) {
     this.chunks = chunks[Symbol.asyncIterator]()
   }
 
-  /** @throws DataError when the stream ends before */
+  /** @throws Fault when the stream ends before */
   async take(length: number): Promise<Uint8Array<ArrayBuffer>> {
     while (this.rest.length < length) {
       const next = await this.chunks.next()
-      if (next.done === true) throw new DataError(`${this.where}: truncated: ends before its header does`)
+      if (next.done === true) throw new this.Fault(`${this.where}: truncated: ends before its header does`)
       this.rest = join(this.rest, next.value)
     }
     const taken = this.rest.slice(0, length)

@@ -1,11 +1,11 @@
 import { stat } from 'node:fs/promises'
 
-import { DataError } from '../errors.js'
-import { decodeArray, swapBytes } from '../io/decode.js'
-import { streamRange } from '../io/ranged-file.js'
 import { BYTES_PER_ELEMENT, elementCount, type TypedArray } from '../tensor.js'
 import { ByteReader } from './byte-reader.js'
+import type { ErrorClass } from './corrupt.js'
+import { decodeArray, swapBytes } from './decode.js'
 import { parseNpyHeader, type NpyHeader } from './npy-header.js'
+import { streamRange } from './ranged-file.js'
 import type { ReadableArray, StoredArray } from './stored-array.js'
 
 /** `\x93NUMPY`, then two bytes of version. */
@@ -23,18 +23,18 @@ export interface NpyBytes {
 }
 
 /** An .npy file on disk as a source of bytes. */
-export async function npyFile(path: string, name: string): Promise<NpyBytes> {
+export async function npyFile(path: string, name: string, Fault: ErrorClass): Promise<NpyBytes> {
   const { size } = await stat(path)
-  return { name, where: path, size, open: () => streamRange(path, 0, size, DataError) }
+  return { name, where: path, size, open: () => streamRange(path, 0, size, Fault) }
 }
 
 /**
  * The array of an .npy file (numpy.lib.format, versions 1 to 3).
- * @throws DataError when the header is corrupt, or promises more or less than the file has
+ * @throws Fault when the header is corrupt, or promises more or less than the file has
  */
-export async function openNpy(source: NpyBytes): Promise<StoredArray> {
-  const reader = new ByteReader(source.open(), source.where)
-  const { header, headerSize } = await readHeader(reader, source.where)
+export async function openNpy(source: NpyBytes, Fault: ErrorClass): Promise<StoredArray> {
+  const reader = new ByteReader(source.open(), source.where, Fault)
+  const { header, headerSize } = await readHeader(reader, source.where, Fault)
   await reader.close()
   const { name, where } = source
   const { dtype, shape, order } = header
@@ -43,20 +43,21 @@ export async function openNpy(source: NpyBytes): Promise<StoredArray> {
   }
   const needed = headerSize + elementCount(shape) * BYTES_PER_ELEMENT[dtype]
   if (needed !== source.size) {
-    throw new DataError(
+    throw new Fault(
       `${where}: ${source.size < needed ? 'truncated' : 'corrupt'}: its header promises ${needed} bytes, it has ${source.size}`,
     )
   }
-  return { name, where, dtype, shape, order, blocks: () => readBlocks(source, { ...header, dtype }) }
+  return { name, where, dtype, shape, order, blocks: () => readBlocks(source, { ...header, dtype }, Fault) }
 }
 
 async function* readBlocks(
   source: NpyBytes,
   header: NpyHeader & Pick<ReadableArray, 'dtype'>,
+  Fault: ErrorClass,
 ): AsyncGenerator<TypedArray> {
-  const reader = new ByteReader(source.open(), source.where)
+  const reader = new ByteReader(source.open(), source.where, Fault)
   try {
-    await readHeader(reader, source.where)
+    await readHeader(reader, source.where, Fault)
     const itemSize = BYTES_PER_ELEMENT[header.dtype]
     for await (const bytes of reader.blocks(itemSize)) {
       if (header.bigEndian) swapBytes(bytes, itemSize)
@@ -70,23 +71,24 @@ async function* readBlocks(
 async function readHeader(
   reader: ByteReader,
   where: string,
+  Fault: ErrorClass,
 ): Promise<{ header: NpyHeader; headerSize: number }> {
   const start = await reader.take(MAGIC.length + 2)
   const version = start[MAGIC.length]!
-  if (!MAGIC.every((byte, i) => start[i] === byte)) throw new DataError(`${where}: not an .npy file`)
+  if (!MAGIC.every((byte, i) => start[i] === byte)) throw new Fault(`${where}: not an .npy file`)
   if (version < 1 || version > 3)
-    throw new DataError(`${where}: .npy version ${version}; versions 1 to 3 are read`)
+    throw new Fault(`${where}: .npy version ${version}; versions 1 to 3 are read`)
   const lengthSize = version === 1 ? 2 : 4
   const lengthBytes = await reader.take(lengthSize)
   const view = new DataView(lengthBytes.buffer)
   const length = lengthSize === 2 ? view.getUint16(0, true) : view.getUint32(0, true)
   if (length > MAX_HEADER_BYTES) {
-    throw new DataError(
+    throw new Fault(
       `${where}: corrupt: an .npy header of ${length} bytes; at most ${MAX_HEADER_BYTES} are read`,
     )
   }
   const text = new TextDecoder(version === 3 ? 'utf-8' : 'latin1').decode(await reader.take(length))
-  return { header: parseNpyHeader(text, where), headerSize: start.length + lengthSize + length }
+  return { header: parseNpyHeader(text, where, Fault), headerSize: start.length + lengthSize + length }
 }
 
 function refusalOf(descr: string): string {

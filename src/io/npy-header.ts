@@ -1,5 +1,5 @@
-import { DataError } from '../errors.js'
 import type { DType } from '../tensor.js'
+import type { ErrorClass } from './corrupt.js'
 
 /** What the header of an .npy file says. `dtype` is absent where the type is not read; `descr` is its own name. */
 export interface NpyHeader {
@@ -31,12 +31,11 @@ const HEADER =
 /**
  * Reads the dictionary of an .npy header, in the one form that numpy writes; it is never evaluated as Python.
  * Source: numpy.lib.format, versions 1.0 to 3.0.
- * @throws DataError when it is of another form
+ * @throws Fault when it is of another form
  */
-export function parseNpyHeader(text: string, where: string): NpyHeader {
+export function parseNpyHeader(text: string, where: string, Fault: ErrorClass): NpyHeader {
   const match = HEADER.exec(text)
-  if (match === null)
-    throw new DataError(`${where}: corrupt .npy header: ${JSON.stringify(text.slice(0, 80))}`)
+  if (match === null) throw new Fault(`${where}: corrupt .npy header: ${JSON.stringify(text.slice(0, 80))}`)
   const [, type = '', fortran, sizes = ''] = match
   const descr = type.replaceAll("'", '')
   const [, byteOrder, code] = /^([<>|=])(\w+)$/.exec(descr) ?? []
@@ -46,17 +45,17 @@ export function parseNpyHeader(text: string, where: string): NpyHeader {
     ...(dtype === undefined ? {} : { dtype }),
     bigEndian: byteOrder === '>',
     order: fortran === 'True' ? 'column-major' : 'row-major',
-    shape: parseShape(sizes, where),
+    shape: parseShape(sizes, where, Fault),
   }
 }
 
-function parseShape(text: string, where: string): number[] {
+function parseShape(text: string, where: string, Fault: ErrorClass): number[] {
   const sizes = text.split(',').map((part) => part.trim())
   if (sizes.at(-1) === '') sizes.pop()
   // Python 2 wrote long integers as 10L.
   const shape = sizes.map((part) => (/^\d+L?$/.test(part) ? Number(part.replace('L', '')) : NaN))
   if (!shape.every((size) => Number.isSafeInteger(size))) {
-    throw new DataError(`${where}: corrupt .npy header: the shape (${text}) is not made of whole numbers`)
+    throw new Fault(`${where}: corrupt .npy header: the shape (${text}) is not made of whole numbers`)
   }
   return shape
 }
