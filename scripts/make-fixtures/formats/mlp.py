@@ -51,7 +51,7 @@ def train(x, y):
     for step in range(max(STEPS) + 1):
         if step in STEPS:
             saved[step] = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-            save_file(saved[step], f"{path}/step-{step:06d}.safetensors", metadata={"step": str(step), "format": "pt"})
+            save_file(saved[step], f"{path}/step-{step:06d}.safetensors", metadata={"step": str(step)})
             if step == STEPS[-1]:
                 return module.eval(), saved
         optimizer.zero_grad()

@@ -136,8 +136,8 @@ def export(module, x, path, optimize):
 
 
 def plain(path):
-    """Takes the exporter's notes (source lines of this machine) out of the file."""
-    model = onnx.load(path)
+    """Takes the exporter's notes (source lines and paths) out of the file."""
+    model = onnx.load(path, load_external_data=False)
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
     for value in [*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output,
