@@ -87,16 +87,22 @@ def register(id, path, writer, unit, steps, names, model="model.onnx", values="e
     names   how conv1's kernel is called in the file
     values  'exact' (the recorded float32 numbers) or 'narrowed' (those of narrowed.json under the same id)
     """
-    listing = read_json("formats.json", {"formats": [], "refused": []})
     entry = {"id": id, "path": path, "writer": writer}
     if not refused:
         entry |= {"unit": unit, "steps": list(steps), "names": names, "model": model, "values": values}
     entry |= more
-    for key in listing:
-        listing[key] = [other for other in listing[key] if other["id"] != id]
-    listing["refused" if refused else "formats"].append(entry)
-    for key in listing:
-        listing[key].sort(key=lambda entry: entry["id"])
+    list_under("refused" if refused else "formats", entry)
+
+
+def describe(path, writer, data, lacks=(), reason=None):
+    """Puts one exported network into formats.json: what it is run on, and the tensors that are not in it and why."""
+    entry = {"id": path.removesuffix(".onnx"), "path": path, "writer": writer, "data": data, "lacks": list(lacks)}
+    list_under("models", entry | ({"reason": reason} if reason else {}))
+
+
+def list_under(key, entry):
+    listing = {"models": [], "formats": [], "refused": []} | read_json("formats.json", {})
+    listing[key] = sorted([other for other in listing[key] if other["id"] != entry["id"]] + [entry], key=lambda one: one["id"])
     write_json("formats.json", listing)
 
 

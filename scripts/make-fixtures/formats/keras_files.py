@@ -1,6 +1,7 @@
 """Checkpoints by Keras 3 on TensorFlow, and the network as Keras exports it to ONNX.
 
-  keras.onnx       model.export(format="onnx") (tf2onnx) with the weights of step 30: names and layouts of its own
+  keras.onnx       model.export(format="onnx") (tf2onnx) with the weights of step 30: names and layouts of its own; batch
+                   normalization is folded into a factor and an addend
   train-nhwc.npz   train.npz with the channels last, as keras.onnx takes it
 """
 
@@ -12,10 +13,9 @@ import glob
 
 import keras
 import numpy as np
-import onnx
-from onnx.reference import ReferenceEvaluator
 
-from common import EPOCHS, OUT, STEPS, check_same, folder, register
+from common import EPOCHS, OUT, STEPS, check_same, describe, folder, register
+from keras_onnx import check_logits
 from keras_network import build, channels_last_data, compiled, expected, fit, put, recorded
 
 WRITER = f"keras {keras.__version__}"
@@ -47,7 +47,7 @@ def sharded():
         back.load_weights(f"{path}/{epoch:02d}.weights.json")
         check_same(recorded(back), expected(step), path)
     assert len(glob.glob(f"{path}/01*.h5")) > 1, os.listdir(path)
-    register("keras-sharded", "keras-sharded", WRITER, "epoch", EPOCHS, "see 01.weights.json", model="keras.onnx")
+    register("keras-sharded", "keras-sharded", WRITER, "epoch", EPOCHS, "see 01.weights.json", model="tf-keras-unfused.onnx")
 
 
 def nested():
@@ -58,7 +58,7 @@ def nested():
         inputs = keras.Input((6, 6, 1))
         outer = keras.Model(inputs, inner(inputs), name="outer")
         outer.save_weights(f"{path}/epoch-{epoch}.weights.h5")
-    register("keras-nested", "keras-nested", WRITER, "epoch", EPOCHS, "layers/sequential/layers/conv2d/vars/0", model="keras.onnx")
+    register("keras-nested", "keras-nested", WRITER, "epoch", EPOCHS, "layers/sequential/layers/conv2d/vars/0", model="tf-keras-unfused.onnx")
 
 
 def export():
@@ -67,19 +67,20 @@ def export():
     model = put(build(keras), STEPS[-1])
     logits = model(x).numpy()
     model.export(f"{OUT}/keras.onnx", format="onnx", verbose=False)
-    have = ReferenceEvaluator(f"{OUT}/keras.onnx").run(None, {onnx.load(f"{OUT}/keras.onnx").graph.input[0].name: x})[0]
-    assert np.abs(have - logits).max() < 1e-5
+    check_logits("keras.onnx", x, logits)
+    describe("keras.onnx", f"{WRITER} on TensorFlow with tf2onnx 1.17.0", "train-nhwc.npz", [f"bn.{name}" for name in (
+        "weight", "bias", "running_mean", "running_var")], "batch normalization folded into a factor and an addend")
 
 
 if __name__ == "__main__":
     keras.utils.set_random_seed(1)
     checkpoint_files("keras-weights-h5", "{epoch:02d}-{val_loss:.2f}.weights.h5", True, keras.optimizers.SGD(0.01))
-    register("keras-weights-h5", "keras-weights-h5", WRITER, "epoch", EPOCHS, "layers/conv2d/vars/0", model="keras.onnx")
+    register("keras-weights-h5", "keras-weights-h5", WRITER, "epoch", EPOCHS, "layers/conv2d/vars/0", model="tf-keras-unfused.onnx")
     checkpoint_files("keras", "{epoch:02d}-{val_loss:.2f}.keras", False, keras.optimizers.Adam(0.01))
-    register("keras", "keras", WRITER, "epoch", EPOCHS, "layers/conv2d/vars/0", model="keras.onnx")
+    register("keras", "keras", WRITER, "epoch", EPOCHS, "layers/conv2d/vars/0", model="tf-keras-unfused.onnx")
     checkpoint_files("keras-legacy-h5", "model-{epoch:02d}.h5", False, keras.optimizers.SGD(0.01, momentum=0.5))
     register("keras-legacy-h5", "keras-legacy-h5", WRITER, "epoch", EPOCHS, "model_weights/conv1/network/conv1/kernel",
-             model="keras.onnx")
+             model="tf-keras-unfused.onnx")
     sharded()
     nested()
     export()

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
-from common import OUT, STEPS, folder, write_json
+from common import OUT, STEPS, describe, folder, write_json
 from network import expectation, export, initializers
 
 
@@ -71,6 +71,10 @@ if __name__ == "__main__":
     torch.onnx.export(
         module, (x,), f"{OUT}/mlp-script.onnx", dynamo=False, do_constant_folding=True, input_names=["x"],
         output_names=["logits"], dynamic_axes={"x": {0: "batch"}})
+    writer = f"torch {torch.__version__.split('+')[0]}"
+    describe("mlp.onnx", f"{writer}, optimize=False", "mlp.npz")
+    describe("mlp-optimized.onnx", writer, "mlp.npz")
+    describe("mlp-script.onnx", f"{writer}, dynamo=False", "mlp.npz")
     have = initializers(f"{OUT}/mlp.onnx")
     assert all(have[name].tobytes() == tensor.numpy().tobytes() for name, tensor in saved[STEPS[-1]].items())
     for step in STEPS:

@@ -17,7 +17,7 @@ import onnx
 import torch
 from torch.nn import functional
 
-from common import COUNTER, FLOATS, OUT, STEPS, data, weights, write_json
+from common import COUNTER, FLOATS, OUT, STEPS, data, describe, weights, write_json
 
 
 class Network(torch.nn.Module):
@@ -168,6 +168,11 @@ if __name__ == "__main__":
             assert (weights(start)[name] != weights(end)[name]).all(), f"{name} stands still in {start} to {end}"
     export(network(STEPS[-1]), x, f"{OUT}/model.onnx", optimize=False)
     export(network(STEPS[-1]), x, f"{OUT}/model-optimized.onnx", optimize=True)
+    writer = f"torch {torch.__version__.split('+')[0]}"
+    describe("model.onnx", f"{writer}, optimize=False", "train.npz")
+    describe("model-optimized.onnx", writer, "train.npz", [
+        "conv2.weight", "conv2.bias", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"],
+        "batch normalization folded into conv2, which keeps its name and shape")
     have = initializers(f"{OUT}/model.onnx")
     for name, array in weights(STEPS[-1]).items():
         assert have[name].tobytes() == array.tobytes(), name
