@@ -78,6 +78,16 @@ def check_steps(read, steps=STEPS, where=""):
         check_same(read(step), weights(step), f"{where} step {step}")
 
 
+def check_loss(logits, step):
+    """Stops unless a framework's own forward pass gives the loss of expected.json."""
+    logits = np.asarray(logits, np.float64)
+    _, y = data()
+    loss = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(y)), y])
+    with open(f"{OUT}/expected.json") as file:
+        expected = json.load(file)["loss"][STEPS.index(step)]
+    assert abs(loss - expected) < 1e-5, f"step {step}: loss {loss}, not {expected}"
+
+
 def register(id, path, writer, unit, steps, names, model="model.onnx", values="exact", refused=False, **more):
     """Puts one format into formats.json, in place of an entry of the same id.
 

@@ -14,7 +14,7 @@ import glob
 import keras
 import numpy as np
 
-from common import EPOCHS, OUT, STEPS, check_same, describe, folder, register
+from common import EPOCHS, OUT, STEPS, check_loss, check_same, describe, folder, register
 from keras_onnx import check_logits
 from keras_network import build, channels_last_data, compiled, expected, fit, put, recorded
 
@@ -66,6 +66,7 @@ def export():
     np.savez(f"{OUT}/train-nhwc.npz", x=x, y=y)
     model = put(build(keras), STEPS[-1])
     logits = model(x).numpy()
+    check_loss(logits, STEPS[-1])
     model.export(f"{OUT}/keras.onnx", format="onnx", verbose=False)
     check_logits("keras.onnx", x, logits)
     describe("keras.onnx", f"{WRITER} on TensorFlow with tf2onnx 1.17.0", "train-nhwc.npz", [f"bn.{name}" for name in (

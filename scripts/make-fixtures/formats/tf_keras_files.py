@@ -12,7 +12,7 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"
 import tensorflow
 import tf_keras
 
-from common import EPOCHS, OUT, STEPS, check_same, describe, folder, register
+from common import EPOCHS, OUT, STEPS, check_loss, check_same, describe, folder, register
 from keras_network import build, channels_last_data, compiled, expected, fit, put, recorded
 from keras_onnx import check_logits, without
 
@@ -54,6 +54,7 @@ def export():
     x, _ = channels_last_data()
     model = put(build(tf_keras), STEPS[-1])
     logits = model(x).numpy()
+    check_loss(logits, STEPS[-1])
     signature = [tensorflow.TensorSpec((None, 6, 6, 1), name="x")]
     tf2onnx.convert.from_keras(model, signature, output_path=f"{OUT}/tf-keras.onnx")
     check_logits("tf-keras.onnx", x, logits)
