@@ -1,5 +1,3 @@
-import pc from 'picocolors'
-import type { Colors } from 'picocolors/types.js'
 import type { ArgumentsCamelCase, Argv, CommandModule, Options } from 'yargs'
 import { summarize } from '../analysis/summary.js'
 import { EXIT, UsageError } from '../errors.js'
@@ -14,6 +12,7 @@ import { onInterrupt } from './interrupt.js'
 import { LOSS_OPTIONS, readLoss } from './loss-options.js'
 import { formatSeconds, progressDisplay } from './progress.js'
 import { renderSummary } from './summary.js'
+import { colors } from './text.js'
 
 type OptionsOf<B> = B extends Argv<infer A> ? A : never
 type RunOptionTypes = OptionsOf<ReturnType<typeof options>>
@@ -175,12 +174,6 @@ async function report(argv: RunArguments, { manifest, outcome }: RunResult, seco
   }
   const facts = { summary, manifest, out, tolerance, noiseFloor: outcome.noiseFloor, seconds }
   process.stdout.write(renderSummary(facts, colors()))
-}
-
-/** On a terminal, and where FORCE_COLOR asks for it; CI logs and pipes stay plain. */
-function colors(): Colors {
-  const forced = !['', '0', undefined].includes(process.env.FORCE_COLOR)
-  return pc.createColors(pc.isColorSupported && (forced || process.stdout.isTTY))
 }
 
 async function runOptions(argv: RunArguments): Promise<RunOptions> {

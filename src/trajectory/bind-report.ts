@@ -21,8 +21,8 @@ export const EXPORT_LINE =
   'torch.onnx.export(model.eval(), (x,), "model.onnx", dynamo=True, optimize=False, ' +
   'dynamic_shapes=({0: torch.export.Dim("batch")},))'
 
-/** Names that exporters invent for weights they have changed. */
-const INVENTED_NAME = /^(?:val_\d+|onnx::\w+|.*(?:transpose|MatMul)[^.]*)$/i
+/** Names that exporters invent for constants and for weights they have changed. */
+export const INVENTED_NAME = /^(?:val_\d+|onnx::\w+|.*(?:transpose|MatMul|Constant)[^.]*)$/i
 
 /** The message of a binding that failed: what is missing, left over and misshapen, the likely reason, the remedy. */
 export function describeMismatch(
