@@ -6,6 +6,7 @@ import { runReplay } from '../replay/run.js'
 import type { RunResult } from '../replay/run.js'
 import { openResults } from '../tables/read.js'
 import { GRANULARITIES } from '../tables/schema.js'
+import { WEIGHT_KINDS } from '../trajectory/formats/format.js'
 import { parseStepRange } from '../trajectory/step-range.js'
 import { checkOptions } from './check-options.js'
 import { onInterrupt } from './interrupt.js'
@@ -80,6 +81,11 @@ const OPTIONS = {
     describe: 'Divide image bytes by 255: where the network takes real numbers, always, never',
   },
   steps: { type: 'string', describe: 'Use only these steps: FROM:TO:STRIDE, inclusive' },
+  weights: {
+    choices: WEIGHT_KINDS,
+    default: 'raw' as const,
+    describe: 'Of checkpoints that hold both: the weights themselves, or their running average',
+  },
   tolerance: {
     type: 'number',
     default: 0.001,
@@ -184,6 +190,7 @@ async function runOptions(argv: RunArguments): Promise<RunOptions> {
     splits: namedSplits(argv),
     loss: await readLoss(argv),
     scale: argv.scale,
+    weights: argv.weights,
     tolerance: positive('--tolerance', argv.tolerance),
     maxSplits: powerOfTwo('--max-splits', argv.maxSplits),
     granularity: argv.granularity,

@@ -62,13 +62,14 @@ function tensorFacts({ tensors }: Prepared): RunFacts['tensors'] {
 }
 
 function optionFacts(options: RunOptions, batchSize: number): Record<string, unknown> {
-  const { splits, loss, steps, batchSize: asked, batchNorm, out, overwrite, ...plain } = options
+  const { splits, loss, steps, weights, batchSize: asked, batchNorm, out, overwrite, ...plain } = options
   return {
     ...plain,
     splits: Object.fromEntries(splits),
     loss: lossName(loss),
     loss_options: lossChoices(loss),
     steps: steps ?? null,
+    weights: weights ?? 'raw',
     batch_size: batchSize,
     batch_size_given: asked ?? null,
     batchnorm: batchNorm,
