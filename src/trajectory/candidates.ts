@@ -48,7 +48,7 @@ export async function findCandidates(
   weights: WeightKind = 'raw',
 ): Promise<Candidate[]> {
   const entries = await readdir(folder)
-  await refusedFolder(new Set(entries))?.open(folder)
+  await (await refusedFolder(folder))?.open(folder)
   entries.sort(compareNaturally)
   const all = await mapLimited(entries, CONCURRENT_FILES, (name) => consider(join(folder, name), weights))
   const found = ofKind(all, weights)
@@ -92,8 +92,9 @@ async function recogniseFolder(path: string, weights: WeightKind): Promise<Opene
   const names = new Set(await readdir(path).catch(() => []))
   return (
     FOLDER_FORMATS.find((candidate) => candidate.matchFolder(names, path)) ??
-    refusedFolder(names) ??
-    (await stepFolder(path, weights))
+    (await refusedFolder(path)) ??
+    (await stepFolder(path, weights)) ??
+    (await refusedFolder(path, true))
   )
 }
 

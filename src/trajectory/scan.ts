@@ -7,6 +7,7 @@ import { CONCURRENT_FILES, findCandidates, isStepFolderWithoutWeights, recognise
 import type { Candidate } from './candidates.js'
 import type { Checkpoint, LeftOut, Trajectory } from './checkpoint.js'
 import { differenceBetween } from './consistency.js'
+import { withoutCopies } from './copies.js'
 import { FOLDER_FORMATS, FORMATS_READ } from './formats/index.js'
 import type { FormatOptions, OpenedFile, Opener, Save, WeightKind } from './formats/format.js'
 import { orderByName, orderByPosition, orderSaves, type Order } from './order.js'
@@ -104,7 +105,10 @@ async function findInFolder(folder: string, options: FormatOptions, onFault: OnF
   const found = await findCandidates(folder, leftOut, options.weights)
   const candidates = ofOneFormat(folder, withoutBystanders(found, leftOut), onFault)
   const files = await openAll(candidates, leftOut, options, onFault)
-  const saves = files.flatMap((file) => file.saves)
+  const saves = await withoutCopies(
+    files.flatMap((file) => file.saves),
+    leftOut,
+  )
   if (files.length > 1 && saves.length > files.length) {
     await Promise.all(files.map((file) => file.close()))
     throw new CheckpointError(

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path'
 
 import { CheckpointError, RetrogradError } from '../errors.js'
 import type { CheckpointFormat, FormatOptions, Opener, WeightKind } from './formats/format.js'
+import { refusedFolder } from './formats/refused-folders.js'
 import { readTrainerState, TRAINER_STATE } from './formats/trainer-state.js'
 import { compareNaturally, isAverage, mayBeStepFolder, reasonToLeaveOut } from './names.js'
 import { recognise } from './recognise.js'
@@ -93,8 +94,9 @@ async function membersOf(folder: string, weights: WeightKind, depth = 0): Promis
     if (format !== undefined) members.push({ path, format })
   }
   if (members.length > 0) return ofKind(members, weights)
-  const steps = below.filter((path) => mayBeStepFolder(basename(path)))
-  return steps.length === 1 && depth < MAX_DEPTH ? membersOf(steps[0]!, weights, depth + 1) : []
+  const [step, ...others] = below.filter((path) => mayBeStepFolder(basename(path)))
+  if (step === undefined || others.length > 0 || depth === MAX_DEPTH) return []
+  return (await refusedFolder(step)) === undefined ? membersOf(step, weights, depth + 1) : []
 }
 
 /** The network or data beside a checkpoint, and files of the other kind of weights, are not what is looked for. */

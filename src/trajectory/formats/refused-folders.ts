@@ -1,6 +1,8 @@
-import { basename, join } from 'node:path'
+import { readdir } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
 
 import { CheckpointFormatError } from '../../errors.js'
+import { isStepFolder } from '../names.js'
 import type { FolderFormat } from './format.js'
 
 /** A layout that is known and not read, since its weights lie in pieces that only its own framework puts together. */
@@ -8,7 +10,7 @@ interface RefusedLayout {
   readonly name: string
   readonly match: (names: readonly string[]) => boolean
   /** The lines that turn the folder into something that is read. */
-  readonly convert: (folder: string) => string
+  readonly convert: (folder: string) => string | Promise<string>
 }
 
 const ZERO_STATES = /^(?:bf16_)?zero_pp_rank_\d+_mp_rank_\d+(?:_.*)?\.pt$/
@@ -63,7 +65,7 @@ const LAYOUTS: readonly RefusedLayout[] = [
     name: 'Orbax',
     match: (names) =>
       ['manifest.ocdbt', '_METADATA', '_CHECKPOINT_METADATA'].some((name) => names.includes(name)),
-    convert: orbaxLines,
+    convert: orbaxLine,
   },
 ]
 
@@ -83,28 +85,62 @@ function zeroLine(folder: string): string {
   return `python "${join(outer, 'zero_to_fp32.py')}" "${outer}" "${folder}-fp32" --tag ${basename(folder)}`
 }
 
-function orbaxLines(folder: string): string {
+/** Orbax wants an absolute path, and of a step's folder the item in it (`default`) that holds the arrays. */
+async function orbaxLine(folder: string): Promise<string> {
+  const names = await namesIn(folder)
+  const items = names.includes('_METADATA') ? [] : await itemsWith('_METADATA', folder, names)
+  const path = resolve(items[0] ?? folder)
   return (
     'python -c "import orbax.checkpoint as ocp, flax.serialization as s; ' +
-    `t = ocp.PyTreeCheckpointer().restore('${folder}'); ` +
-    `open('${folder}.msgpack', 'wb').write(s.to_bytes(t))" ` +
-    `(the absolute path; of a folder that holds 'default', that one)`
+    `t = ocp.PyTreeCheckpointer().restore('${path}'); ` +
+    `open('${resolve(folder)}.msgpack', 'wb').write(s.to_bytes(t))"`
   )
+}
+
+async function itemsWith(file: string, folder: string, names: readonly string[]): Promise<string[]> {
+  const found: string[] = []
+  for (const name of names)
+    if ((await namesIn(join(folder, name))).includes(file)) found.push(join(folder, name))
+  return found
 }
 
 /** One layout is one format, so that a run of refused folders is not taken for a mixture. */
 const REFUSED: readonly FolderFormat[] = LAYOUTS.map(({ name, match, convert }) => ({
   name,
   matchFolder: (names) => match([...names]),
-  open: (path) =>
-    Promise.reject(
-      new CheckpointFormatError(
-        `${path}: is a checkpoint of ${name}, which is not read; convert it: ${convert(path)}`,
-      ),
-    ),
+  open: async (path) => {
+    const folder = (await placeOf(path, match)) ?? path
+    throw new CheckpointFormatError(
+      `${path}: is a checkpoint of ${name}, which is not read; convert it: ${await convert(folder)}`,
+    )
+  },
 }))
 
-/** The refusal of a folder by the names of what it holds, or undefined where none of the known layouts is there. */
-export function refusedFolder(names: ReadonlySet<string>): FolderFormat | undefined {
-  return REFUSED.find((layout) => layout.matchFolder(names))
+/** The folder itself or one below, as in the Hugging Face Trainer's `checkpoint-10/global_step10`. */
+async function placeOf(path: string, match: RefusedLayout['match']): Promise<string | undefined> {
+  if (match(await namesIn(path))) return path
+  for (const folder of await stepFoldersIn(path)) if (match(await namesIn(folder))) return folder
+  return undefined
+}
+
+async function stepFoldersIn(path: string): Promise<string[]> {
+  return (await namesIn(path)).filter(isStepFolder).map((name) => join(path, name))
+}
+
+async function namesIn(path: string): Promise<string[]> {
+  return readdir(path).catch(() => [])
+}
+
+/**
+ * The refusal of a folder that is a checkpoint of one of the known layouts, or undefined.
+ * @param below whether what a folder below holds counts too
+ */
+export async function refusedFolder(path: string, below = false): Promise<FolderFormat | undefined> {
+  const folders = [path, ...(below ? await stepFoldersIn(path) : [])]
+  for (const folder of folders) {
+    const names = new Set(await namesIn(folder))
+    const refused = REFUSED.find((layout) => layout.matchFolder(names))
+    if (refused !== undefined) return refused
+  }
+  return undefined
 }

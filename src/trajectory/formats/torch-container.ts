@@ -22,9 +22,10 @@ export interface TorchContainer {
   place(storage: TorchStorage, tensor: string): StoragePlace
 }
 
-/** What a user does about a pickle that is refused. */
-export function remedyFor(path: string): string {
-  return `save the weights alone, in Python: torch.save(model.state_dict(), "${basename(path)}")`
+/** What a user does about a pickle that is refused; TorchScript's classes are all in the module `__torch__`. */
+export function remedyFor(path: string, type = ''): string {
+  const model = type.startsWith('__torch__.') ? `torch.jit.load("${basename(path)}")` : 'model'
+  return `save the weights alone, in Python: torch.save(${model}.state_dict(), "${basename(path)}")`
 }
 
 /** Only little-endian numbers are read: no machine that trains writes others. */

@@ -161,7 +161,7 @@ function tensorsOf(value: PickleValue): StateDict | undefined {
 /** An object without content where the weights should be: a whole pickled module, or a kind of tensor that is not read. */
 function rejectObjects(root: PickleValue, path: string): void {
   const object = objectIn(root, 0)
-  if (object !== undefined) throw refusal(path, object, remedyFor(path))
+  if (object !== undefined) throw refusal(path, object, remedyFor(path, object))
 }
 
 function objectIn(value: PickleValue | undefined, depth: number): string | undefined {
