@@ -15,9 +15,10 @@ const VERSION = /-v\d+$/i
 export async function withoutCopies(saves: readonly Save[], leftOut: LeftOut[]): Promise<Save[]> {
   const kept: Save[] = []
   const byStem = new Map(saves.map((save) => [stem(save.fileName), save]))
+  const byCount = new Map(saves.filter(hasNumbers).map((save) => [countOf(save), save]))
   for (const save of saves) {
     const original = byStem.get(stem(save.fileName).replace(VERSION, '')) ?? save
-    const other = original === save ? numberedTwin(save, saves) : original
+    const other = original === save ? numberedTwin(save, byCount) : original
     if (other === undefined || !(await holdTheSame(other, save))) kept.push(save)
     else leftOut.push({ path: save.path, reason: `the same numbers as ${other.fileName} once more` })
   }
@@ -25,12 +26,15 @@ export async function withoutCopies(saves: readonly Save[], leftOut: LeftOut[]):
 }
 
 /** The save that tells its step by its name too, where this one tells the same step inside only. */
-function numberedTwin(save: Save, saves: readonly Save[]): Save | undefined {
-  if (hasNumbers(save)) return undefined
-  const [counter] = COUNTERS.find(([name]) => save.counters.has(name)) ?? []
-  if (counter === undefined) return undefined
-  const count = save.counters.get(counter)
-  return saves.find((other) => other !== save && hasNumbers(other) && other.counters.get(counter) === count)
+function numberedTwin(save: Save, byCount: ReadonlyMap<string | undefined, Save>): Save | undefined {
+  const count = countOf(save)
+  return count === undefined || hasNumbers(save) ? undefined : byCount.get(count)
+}
+
+/** The best counter inside and its count. */
+function countOf({ counters }: Save): string | undefined {
+  const [counter] = COUNTERS.find(([name]) => counters.has(name)) ?? []
+  return counter === undefined ? undefined : `${counter} ${counters.get(counter)!}`
 }
 
 function hasNumbers({ fileName }: Save): boolean {

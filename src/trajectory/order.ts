@@ -116,7 +116,7 @@ function hasRepeats({ numbers }: Source): boolean {
 function rejectPartialSteps(sources: readonly Source[], saves: readonly Save[]): void {
   for (const { numbers, text } of sources) {
     const lacking = saves.filter((_, i) => numbers[i] === undefined)
-    if (lacking.length * 2 >= saves.length) continue
+    if (lacking.length === 0 || lacking.length * 2 >= saves.length) continue
     throw new CheckpointError(
       `${lacking[0]!.path} tells no step, while ${saves.length - lacking.length} other checkpoints do (${text}); ` +
         'rename it, or move it out of the folder',

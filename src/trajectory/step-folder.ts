@@ -1,7 +1,8 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
-import { CheckpointError, RetrogradError } from '../errors.js'
+import { CheckpointError } from '../errors.js'
+import { listNames } from '../listing.js'
 import type { CheckpointFormat, FormatOptions, Opener, WeightKind } from './formats/format.js'
 import { refusedFolder } from './formats/refused-folders.js'
 import { readTrainerState, TRAINER_STATE } from './formats/trainer-state.js'
@@ -20,34 +21,23 @@ interface Member {
 /** One opener for each format, so that folders of the same kind are known to be. */
 const openers = new Map<CheckpointFormat, Opener>()
 
-/** What answers for a folder whose file can't be chosen or read, with the reason. */
-const UNDECIDED: Opener = {
-  name: 'folders of several files',
-  open: async (path, options) => {
-    const members = await membersOf(path, options?.weights ?? 'raw')
-    const names = members.map((member) => member.path.slice(path.length + 1))
-    throw new CheckpointError(
-      `${path}: holds ${names.length} files that may be the checkpoint: ${names.join(' and ')}; move out the others`,
-    )
-  },
-}
-
 /**
  * The opener of a step's folder that holds exactly one file in a format that is read, the trainer's states not counted:
  * `step1000/pytorch_model.bin`, `step1000-unsharded/model.pt`. It opens as that file, with the folder's name for its step.
- * Undefined where it holds none. A file that is a symbolic link is followed: the user put it there (the Hugging Face
+ * Undefined where it holds none; the files of a folder that only holds another (`checkpoint-500/global_step500`) count as
+ * its own. A file that is a symbolic link is followed: the user put it there (the Hugging Face
  * Hub's cache is made of them).
+ * @throws CheckpointError that names the files when there are several, or one is empty
  */
 export async function stepFolder(path: string, weights: WeightKind): Promise<Opener | undefined> {
   if (!mayBeStepFolder(basename(path))) return undefined
-  const members = await membersOf(path, weights).catch((error: unknown) => {
-    if (error instanceof RetrogradError) return undefined
-    throw error
-  })
-  if (members === undefined) return UNDECIDED
-  const [only] = members
+  const [only, ...others] = await membersOf(path, weights)
   if (only === undefined) return undefined
-  return members.length === 1 ? openerOf(only.format) : UNDECIDED
+  if (others.length === 0) return openerOf(only.format)
+  const names = [only, ...others].map((member) => member.path.slice(path.length + 1))
+  throw new CheckpointError(
+    `${path}: holds ${names.length} files that may be the checkpoint: ${listNames(names)}; move out the others`,
+  )
 }
 
 function openerOf(format: CheckpointFormat): Opener {

@@ -1,4 +1,5 @@
-import { CheckpointError, CheckpointFormatError } from '../../errors.js'
+import { CheckpointFormatError } from '../../errors.js'
+import { COST, PickleBytes } from './pickle-bytes.js'
 import { isAttack, KNOWN_GLOBALS } from './pickle-globals.js'
 import { storageOf } from './pickle-tensors.js'
 import {
@@ -11,23 +12,8 @@ import {
   type PickleValue,
 } from './pickle-values.js'
 
-/** The longest honest whole number: a random generator's state has some dozens of bytes. */
-const MAX_INTEGER_BYTES = 256
-
 /** The newest protocol of pickle. */
 const MAX_PROTOCOL = 5
-
-/**
- * Memory that the values of a pickle may take: PyTorch writes some 150 bytes for a tensor, whose values take ten times as
- * many; a pickle of nothing but empty dictionaries would take two hundred.
- */
-const MEMORY = { atLeast: 2 ** 24, perByte: 16, atMost: 2 ** 29 } as const
-
-/** Bytes of memory that a value takes, about: a slot on the stack, and what hangs on it. */
-const COST = { slot: 8, number: 16, list: 64, map: 200, memo: 40 } as const
-
-/** A pickle that goes on where the bytes at hand end: the caller may have more. */
-export class PickleEnds extends CheckpointError {}
 
 /** The error for a pickle that needs more than tensors and plain containers where its weights should be. */
 export function refusal(path: string, name: string, remedy: string): CheckpointFormatError {
@@ -41,37 +27,23 @@ export function refusal(path: string, name: string, remedy: string): CheckpointF
  * The state of a pickle being read: its bytes, Python's stack, marks and memo. It never calls anything of Python: a
  * global is looked up in a list of known names, and what is not in it becomes an object without content.
  */
-export class PickleMachine implements PickleContext {
-  private readonly view: DataView
-  private at: number
+export class PickleMachine extends PickleBytes implements PickleContext {
   private stack: PickleValue[] = []
   private readonly marked: PickleValue[][] = []
   private readonly memo = new Map<number, PickleValue>()
   private readonly unknown = new Map<string, PickleGlobal>()
   /** Containers copied by constructors may hold as many items as the pickle has bytes, all together. */
   private budget: number
-  private memory: number
 
   constructor(
-    private readonly bytes: Uint8Array,
-    private readonly path: string,
+    bytes: Uint8Array,
+    path: string,
     private readonly remedy: string,
     from = 0,
     private readonly onStorage?: (storage: TorchStorage) => void,
   ) {
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    this.at = from
+    super(bytes, path, from)
     this.budget = bytes.length
-    this.memory = Math.min(MEMORY.atMost, MEMORY.atLeast + MEMORY.perByte * bytes.length)
-  }
-
-  /** The position after what has been read. */
-  get end(): number {
-    return this.at
-  }
-
-  corrupt(what: string): CheckpointError {
-    return new CheckpointError(`${this.path}: corrupt pickle: ${what} (at byte ${this.at})`)
   }
 
   refused(name: string): CheckpointFormatError {
@@ -83,73 +55,9 @@ export class PickleMachine implements PickleContext {
     if (this.budget < 0) throw this.corrupt('its containers copy each other beyond measure')
   }
 
-  charge(bytes: number): void {
-    this.memory -= bytes
-    if (this.memory < 0) throw this.corrupt('it holds more than its bytes can honestly say')
-  }
-
-  take(length: number): Uint8Array {
-    if (length > this.bytes.length - this.at)
-      throw new PickleEnds(`${this.path}: corrupt pickle: it ends before its STOP (at byte ${this.at})`)
-    this.at += length
-    return this.bytes.subarray(this.at - length, this.at)
-  }
-
-  skip(length: number): this {
-    this.take(length)
-    return this
-  }
-
   checkProtocol(protocol: number): this {
     if (protocol > MAX_PROTOCOL) throw this.corrupt(`protocol ${protocol}, newer than ${MAX_PROTOCOL}`)
     return this
-  }
-
-  /** An unsigned whole number of 1, 2, 4 or 8 bytes. */
-  count(size: 1 | 2 | 4 | 8): number {
-    this.take(size)
-    const from = this.at - size
-    if (size === 1) return this.view.getUint8(from)
-    if (size === 2) return this.view.getUint16(from, true)
-    if (size === 4) return this.view.getUint32(from, true)
-    return Number(this.view.getBigUint64(from, true))
-  }
-
-  int32(): number {
-    this.take(4)
-    return this.view.getInt32(this.at - 4, true)
-  }
-
-  /** A float is the one thing that a pickle stores big-endian. */
-  float64(): number {
-    this.take(8)
-    this.charge(COST.number)
-    return this.view.getFloat64(this.at - 8, false)
-  }
-
-  /** A whole number in two's complement, little-endian. */
-  long(length: number): number | bigint {
-    if (length > MAX_INTEGER_BYTES) throw this.corrupt(`a whole number of ${length} bytes`)
-    this.charge(COST.number + length)
-    const bytes = this.take(length)
-    const magnitude = bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n)
-    const value = BigInt.asIntN(8 * length, magnitude)
-    const number = Number(value)
-    return Number.isSafeInteger(number) ? number : value
-  }
-
-  text(length: number): string {
-    const bytes = this.take(length)
-    this.charge(COST.number + length)
-    return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('utf8')
-  }
-
-  line(): string {
-    const end = this.bytes.indexOf(0x0a, this.at)
-    if (end === -1) throw new PickleEnds(`${this.path}: corrupt pickle: a line that does not end`)
-    const line = this.text(end - this.at)
-    this.at++
-    return line
   }
 
   push(value: PickleValue): this {
@@ -158,9 +66,10 @@ export class PickleMachine implements PickleContext {
     return this
   }
 
-  /** Pushes a new container: a list, tuple or object, or a dictionary or set. */
+  /** Pushes a new container: a list, tuple or object, a dictionary, set or bytes. */
   pushNew(value: PickleValue): this {
-    this.charge(value instanceof Map || value instanceof Set ? COST.map : COST.list)
+    const isLarge = value instanceof Map || value instanceof Set || value instanceof Uint8Array
+    this.charge(isLarge ? COST.map : COST.list)
     return this.push(value)
   }
 

@@ -21,10 +21,10 @@ const SCALARS: Readonly<Record<number, Operation>> = {
   0x8d: (m) => m.push(m.text(m.count(8))), // BINUNICODE8
   0x54: (m) => m.push(m.text(m.count(4))), // BINSTRING
   0x55: (m) => m.push(m.text(m.count(1))), // SHORT_BINSTRING
-  0x42: (m) => m.push(m.take(m.count(4))), // BINBYTES
-  0x43: (m) => m.push(m.take(m.count(1))), // SHORT_BINBYTES
-  0x8e: (m) => m.push(m.take(m.count(8))), // BINBYTES8
-  0x96: (m) => m.push(m.take(m.count(8))), // BYTEARRAY8
+  0x42: (m) => m.pushNew(m.take(m.count(4))), // BINBYTES
+  0x43: (m) => m.pushNew(m.take(m.count(1))), // SHORT_BINBYTES
+  0x8e: (m) => m.pushNew(m.take(m.count(8))), // BINBYTES8
+  0x96: (m) => m.pushNew(m.take(m.count(8))), // BYTEARRAY8
 }
 
 const CONTAINERS: Readonly<Record<number, Operation>> = {

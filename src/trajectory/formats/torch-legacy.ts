@@ -1,9 +1,8 @@
 import { basename } from 'node:path'
 
 import { CheckpointError, CheckpointFormatError } from '../../errors.js'
-import type { RangedFile } from '../../io/ranged-file.js'
-import { withFile } from '../../io/ranged-file.js'
-import { PickleEnds } from './pickle-machine.js'
+import { withFile, type RangedFile } from '../../io/ranged-file.js'
+import { PickleEnds } from './pickle-bytes.js'
 import { readPickle } from './pickle.js'
 import { TorchStorage, type PickleValue } from './pickle-values.js'
 import {
