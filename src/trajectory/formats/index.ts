@@ -1,4 +1,4 @@
-import { huggingFace } from './hugging-face.js'
+import { huggingFace, huggingFaceBin } from './hugging-face.js'
 import { lcaHdf5 } from './lca-hdf5.js'
 import { onnx } from './onnx.js'
 import { pytorch } from './pytorch.js'
@@ -9,9 +9,9 @@ import type { CheckpointFormat, FolderFormat } from './format.js'
 export const FORMATS: readonly CheckpointFormat[] = [pytorch, lcaHdf5, onnx, safetensors]
 
 /** Every layout that is read of a folder for each checkpoint. */
-export const FOLDER_FORMATS: readonly FolderFormat[] = [huggingFace]
+export const FOLDER_FORMATS: readonly FolderFormat[] = [huggingFace, huggingFaceBin]
 
 /** The formats as an error message lists them. */
 export const FORMATS_READ =
   'safetensors (.safetensors), PyTorch (.pt, .pth, .ckpt), HDF5 of the LCA paper (all_weights), ' +
-  'folders of the Hugging Face Trainer (checkpoint-N/model.safetensors, or shards with their index)'
+  'folders for each checkpoint (checkpoint-N/model.safetensors, pytorch_model.bin, shards with their index, or one such file)'
