@@ -6,7 +6,10 @@
 export { openTrajectory } from './trajectory/open-trajectory.js'
 export type { Checkpoint, StepUnit, TensorInfo, Trajectory } from './trajectory/checkpoint.js'
 export { bind } from './trajectory/bind.js'
-export type { Binding, NetworkTensor } from './trajectory/bind.js'
+export type { Binding, BindOptions, BoundPair, Evidence, NetworkTensor } from './trajectory/bind.js'
+export { draftMap } from './trajectory/draft-map.js'
+export { formatMap, parseMap, readMap, writeMap } from './trajectory/map-file.js'
+export type { MapEntry, NameMap } from './trajectory/map-file.js'
 export { parseStepRange } from './trajectory/step-range.js'
 export type { StepRange } from './trajectory/step-range.js'
 
@@ -40,6 +43,8 @@ export type {
 
 export { replay } from './replay/replay.js'
 export type { ReplayInput, ReplayOptions, ReplayOutcome, ReplayProgress } from './replay/replay.js'
+export { bindNetwork, networkTensors } from './replay/binding.js'
+export type { BoundNetwork } from './replay/binding.js'
 export { describeTensors } from './replay/tensors.js'
 export type { LcaTensor } from './replay/tensors.js'
 export type { TableSink } from './replay/rows.js'
