@@ -10,6 +10,12 @@ export type { Binding, BindOptions, BoundPair, Evidence, NetworkTensor } from '.
 export { draftMap } from './trajectory/draft-map.js'
 export { formatMap, parseMap, readMap, writeMap } from './trajectory/map-file.js'
 export type { MapEntry, NameMap } from './trajectory/map-file.js'
+export { inspectTrajectory } from './trajectory/inspect/inspect.js'
+export type { Inspection, InspectOptions, TensorReport } from './trajectory/inspect/inspect.js'
+export type { Problem, ProblemKind } from './trajectory/inspect/problem.js'
+export type { ScanOptions } from './trajectory/scan.js'
+export { WEIGHT_KINDS } from './trajectory/formats/format.js'
+export type { WeightKind } from './trajectory/formats/format.js'
 export { parseStepRange } from './trajectory/step-range.js'
 export type { StepRange } from './trajectory/step-range.js'
 

@@ -1,5 +1,3 @@
-import pc from 'picocolors'
-import type { Colors } from 'picocolors/types.js'
 import type { ArgumentsCamelCase, Argv, CommandModule, Options } from 'yargs'
 import { summarize } from '../analysis/summary.js'
 import { EXIT, UsageError } from '../errors.js'
@@ -8,12 +6,14 @@ import { runReplay } from '../replay/run.js'
 import type { RunResult } from '../replay/run.js'
 import { openResults } from '../tables/read.js'
 import { GRANULARITIES } from '../tables/schema.js'
+import { WEIGHT_KINDS } from '../trajectory/formats/format.js'
 import { parseStepRange } from '../trajectory/step-range.js'
 import { checkOptions } from './check-options.js'
 import { onInterrupt } from './interrupt.js'
 import { LOSS_OPTIONS, readLoss } from './loss-options.js'
 import { formatSeconds, progressDisplay } from './progress.js'
 import { renderSummary } from './summary.js'
+import { colors } from './text.js'
 
 type OptionsOf<B> = B extends Argv<infer A> ? A : never
 type RunOptionTypes = OptionsOf<ReturnType<typeof options>>
@@ -85,6 +85,11 @@ const OPTIONS = {
     describe: 'Divide image bytes by 255: where the network takes real numbers, always, never',
   },
   steps: { type: 'string', describe: 'Use only these steps: FROM:TO:STRIDE, inclusive' },
+  weights: {
+    choices: WEIGHT_KINDS,
+    default: 'raw' as const,
+    describe: 'Of checkpoints that hold both: the weights themselves, or their running average',
+  },
   tolerance: {
     type: 'number',
     default: 0.001,
@@ -181,12 +186,6 @@ async function report(argv: RunArguments, { manifest, outcome }: RunResult, seco
   process.stdout.write(renderSummary(facts, colors()))
 }
 
-/** On a terminal, and where FORCE_COLOR asks for it; CI logs and pipes stay plain. */
-function colors(): Colors {
-  const forced = !['', '0', undefined].includes(process.env.FORCE_COLOR)
-  return pc.createColors(pc.isColorSupported && (forced || process.stdout.isTTY))
-}
-
 async function runOptions(argv: RunArguments): Promise<RunOptions> {
   const { map, input, target, steps, batchSize } = argv
   return {
@@ -195,6 +194,7 @@ async function runOptions(argv: RunArguments): Promise<RunOptions> {
     splits: namedSplits(argv),
     loss: await readLoss(argv),
     scale: argv.scale,
+    weights: argv.weights,
     tolerance: positive('--tolerance', argv.tolerance),
     maxSplits: powerOfTwo('--max-splits', argv.maxSplits),
     granularity: argv.granularity,

@@ -74,13 +74,14 @@ function layoutFacts({ by, permutation, reshaped }: BoundPair): Record<string, u
 }
 
 function optionFacts(options: RunOptions, batchSize: number): Record<string, unknown> {
-  const { splits, loss, steps, batchSize: asked, batchNorm, map, out, overwrite, ...plain } = options
+  const { splits, loss, steps, weights, batchSize: asked, batchNorm, map, out, overwrite, ...plain } = options
   return {
     ...plain,
     splits: Object.fromEntries(splits),
     loss: lossName(loss),
     loss_options: lossChoices(loss),
     steps: steps ?? null,
+    weights: weights ?? 'raw',
     map: map ?? null,
     batch_size: batchSize,
     batch_size_given: asked ?? null,

@@ -1,6 +1,7 @@
 import type { Settings } from '../autodiff/rule.js'
 import type { LossSpec } from '../autodiff/losses.js'
 import type { Granularity } from '../tables/schema.js'
+import type { WeightKind } from '../trajectory/formats/format.js'
 import type { StepRange } from '../trajectory/step-range.js'
 import type { ReplayProgress } from './replay.js'
 
@@ -21,6 +22,8 @@ export interface RunOptions {
   /** Whether uint8 images are divided by 255: where the network takes real numbers (auto), always, never. */
   readonly scale: 'auto' | '255' | 'none'
   readonly steps?: StepRange
+  /** Of checkpoints that hold both: the weights themselves, or their running average. Defaults to raw. */
+  readonly weights?: WeightKind
   readonly tolerance: number
   readonly maxSplits: number
   readonly granularity: Granularity

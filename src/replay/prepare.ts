@@ -36,7 +36,8 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     events.onNote?.(text)
   }
   const model = await readModel(options.model)
-  const trajectory = await openTrajectory(options.checkpoints, options.steps && { steps: options.steps })
+  const { steps, weights = 'raw' } = options
+  const trajectory = await openTrajectory(options.checkpoints, { weights, ...(steps && { steps }) })
   try {
     trajectory.notes.forEach(note)
     const { binding, graph } = await bindNetwork(options, model, trajectory)

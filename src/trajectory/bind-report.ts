@@ -1,6 +1,6 @@
 import { listNames } from '../listing.js'
 import { formatShape } from '../tensor.js'
-import { isInvented } from './bind-shapes.js'
+import { isInvented } from './invented.js'
 import { isStatistic, type Fold } from './fold.js'
 
 /** A tensor of either side. */

@@ -1,17 +1,10 @@
 import { takePairs, uniquePairs } from './assign.js'
 import type { TensorInfo } from './checkpoint.js'
 import type { Match } from './bind-values.js'
+import { isInvented } from './invented.js'
 import { conventionalLayout, fits, type Layout } from './layout.js'
 import type { NetworkTensor } from './network.js'
 import { ownerOf } from './translate.js'
-
-/** Names that exporters invent for weights they have changed (PyTorch's two exporters, tf2onnx, onnxslim). */
-const INVENTED_NAME = /^(?:val_\d+|onnx::\w+|.*ReadVariableOp(?::\d+)?|.*(?:transpose|MatMul)[^./]*)$/i
-
-/** Whether a network's name for a weight is an exporter's invention rather than a name that someone gave it. */
-export function isInvented(name: string): boolean {
-  return INVENTED_NAME.test(name)
-}
 
 export interface ShapeMatches {
   readonly matches: readonly Match[]

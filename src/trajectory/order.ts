@@ -34,11 +34,17 @@ export function orderSaves(saves: readonly Save[]): Order {
   const passedOver = chosen === undefined ? sources : sources.slice(0, sources.indexOf(chosen))
   const notes = passedOver.flatMap((source) => noteOf(source, saves))
   if (chosen === undefined) rejectPartialSteps(sources, saves)
-  if (chosen === undefined)
-    return { ...byName(saves), notes: [...notes, 'steps: not recorded; ordered by file name'] }
+  if (chosen === undefined) return orderByName(saves, notes)
   const placed = saves.map((save, i) => ({ save, step: chosen.numbers[i]! })).sort((a, b) => a.step - b.step)
   rejectRepeats(placed, chosen)
   return { placed, stepUnit: chosen.unit, notes: [...notes, `steps: ${chosen.text}`] }
+}
+
+/** The saves in the natural order of their names, where nothing tells their steps. */
+export function orderByName(saves: readonly Save[], notes: readonly string[] = []): Order {
+  const sorted = [...saves].sort((a, b) => compareNaturally(a.fileName, b.fileName))
+  const placed = sorted.map((save, step) => ({ save, step }))
+  return { placed, stepUnit: 'save', notes: [...notes, 'steps: not recorded; ordered by file name'] }
 }
 
 /** The saves of one file in the order in which it holds them. */
@@ -79,11 +85,6 @@ function nameSources(saves: readonly Save[]): Source[] {
     unit: kind === 'number' ? (saves[0]?.nameUnit ?? unit) : unit,
     numbers: inNames.map((numbers) => numbers[kind]),
   }))
-}
-
-function byName(saves: readonly Save[]): Omit<Order, 'notes'> {
-  const sorted = [...saves].sort((a, b) => compareNaturally(a.fileName, b.fileName))
-  return { placed: sorted.map((save, step) => ({ save, step })), stepUnit: 'save' }
 }
 
 function hasRepeats({ numbers }: Source): boolean {

@@ -51,6 +51,11 @@ export interface FormatOptions {
 export interface Opener {
   readonly name: string
   /**
+   * What a file of this format is where it lies among checkpoints of another format, if it may be something else (the
+   * network, data): the reason for which it is then left out.
+   */
+  readonly alsoHolds?: string
+  /**
    * Reads and checks the headers of the file, or of the files of the folder.
    * @throws CheckpointError when one is corrupt or truncated
    * @throws CheckpointFormatError when it is a form that is not read

@@ -1,11 +1,12 @@
 import { huggingFace } from './hugging-face.js'
 import { lcaHdf5 } from './lca-hdf5.js'
+import { onnx } from './onnx.js'
 import { pytorch } from './pytorch.js'
 import { safetensors } from './safetensors.js'
 import type { CheckpointFormat, FolderFormat } from './format.js'
 
 /** Every format that is read, in the order in which a file is tried. */
-export const FORMATS: readonly CheckpointFormat[] = [pytorch, lcaHdf5, safetensors]
+export const FORMATS: readonly CheckpointFormat[] = [pytorch, lcaHdf5, onnx, safetensors]
 
 /** Every layout that is read of a folder for each checkpoint. */
 export const FOLDER_FORMATS: readonly FolderFormat[] = [huggingFace]
