@@ -39,10 +39,14 @@ export const EXPORT_LINE =
   'torch.onnx.export(model.eval(), (x,), "model.onnx", dynamo=True, optimize=False, ' +
   'dynamic_shapes=({0: torch.export.Dim("batch")},))'
 
-/** What to do where Keras and tf2onnx have folded a normalization, which they always do. */
+/** What to do where TensorFlow has folded a normalization before tf2onnx sees it. */
 const REMEDY_FOR_KERAS =
-  "tf2onnx folds BatchNormalization whenever it exports: write the network in PyTorch under the layers' names (kernels " +
-  `are transposed for you) and export it with ${EXPORT_LINE}`
+  'Keras on TensorFlow folds BatchNormalization whenever it exports: write the network in PyTorch under the names of the ' +
+  `layers (kernels are transposed for you) and export it with ${EXPORT_LINE}`
+
+/** What to do where tf2onnx has folded it (tf-keras). */
+const REMEDY_FOR_TF2ONNX =
+  'run `del tf2onnx.optimizer._optimizers["remove_back_to_back"]` before tf2onnx.convert, so that it does not fold'
 
 /** The message of a binding that failed: what is missing, left over and misshapen, the likely reason, the remedy. */
 export function describeMismatch(
@@ -113,7 +117,8 @@ function reorderedReason(reordered: readonly NamedPair[]): string {
 }
 
 function remedy({ missing, leftOver, zeros, ambiguous, origin }: Mismatch): string {
-  if (missing.some(({ name }) => name.includes('batchnorm'))) return REMEDY_FOR_KERAS
+  if (missing.some(({ name }) => name.includes('_fused_bn'))) return REMEDY_FOR_TF2ONNX
+  if (missing.some(({ name }) => name.includes('batchnorm/'))) return REMEDY_FOR_KERAS
   if (zeros.length > 0 || (ambiguous.length > 0 && origin !== undefined))
     return `export the model from a later checkpoint than ${origin!}, in which these have numbers of their own`
   const line = `the network must keep the names and shapes of the state_dict: ${EXPORT_LINE}`

@@ -69,9 +69,10 @@ export function translations(name: string, { repeats }: { readonly repeats: bool
   return words.map((word) => [...owner, ...word].join('.'))
 }
 
-/** From the last place on at which the first part stands. */
+/** Without what lies between the two places at which a part stands, and without the first of them. */
 function withoutRepeats(parts: readonly string[]): readonly string[] {
-  return parts.slice(parts.lastIndexOf(parts[0]!))
+  const first = parts.findIndex((part, i) => parts.lastIndexOf(part) > i)
+  return first < 0 ? parts : [...parts.slice(0, first), ...parts.slice(parts.lastIndexOf(parts[first]!))]
 }
 
 function plain(name: string): string {
