@@ -1,9 +1,9 @@
 import type { StepUnit } from './checkpoint.js'
 
-const EXTENSION = /\.(?:safetensors|pt|pth|ckpt|bin|h5|hdf5|tar)$/i
+const EXTENSION = /\.(?:safetensors|pt|pth|ckpt|bin|h5|hdf5|tar|keras|weights\.h5|weights\.json)$/i
 
 /** Extensions that only checkpoints have: a file with one that cannot be read is an error, not a bystander. */
-export const CHECKPOINT_EXTENSION = /\.(?:safetensors|pt|pth|ckpt|pth\.tar)$/i
+export const CHECKPOINT_EXTENSION = /\.(?:safetensors|pt|pth|ckpt|pth\.tar|keras|weights\.h5)$/i
 
 const ALIAS =
   /^(?:(?:model|checkpoint|ckpt|weights)[-_.])?(?:last|best|latest)(?:[-_.](?:model|checkpoint|ckpt|weights))?(?:-v\d+)?$/i
