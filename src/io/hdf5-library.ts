@@ -1,9 +1,17 @@
 import { Dataset, File as H5File, Group, ready, type Metadata } from 'h5wasm'
 
 import { elementCount } from '../tensor.js'
-import type { Hdf5Dataset, Hdf5Description, Hdf5Group, ReadRequest } from './hdf5-protocol.js'
+import type {
+  DescribeRequest,
+  Hdf5Dataset,
+  Hdf5Description,
+  Hdf5Group,
+  ReadRequest,
+} from './hdf5-protocol.js'
+import { allowMemory, limitMemory } from './hdf5-memory.js'
 import { dtypeOf, TYPE_CLASS, typeText } from './hdf5-types.js'
 import type { Hdf5Window } from './hdf5-window.js'
+import { MAX_DEFLATE_RATIO } from './zip.js'
 
 /** Layers nest some ten deep; far deeper are links that go round in a circle. */
 const MAX_DEPTH = 64
@@ -13,6 +21,9 @@ const MAX_OBJECTS = 100_000
 const MAX_ATTRIBUTE_BYTES = 16 * 2 ** 20
 /** Values are taken out of the library's memory, which never shrinks, in pieces of about this size. */
 const PIECE_BYTES = 16 * 2 ** 20
+
+/** A chunk is held packed, unpacked and in the buffers of the filters between. */
+const CHUNK_COPIES = 4
 
 const MOUNT = '/file.h5'
 
@@ -33,15 +44,13 @@ const module = await ready
 module.activate_throwing_error_handler()
 const fileSystem = module.FS as unknown as FileSystem
 
-/** Memory that the library has when it starts, in bytes. */
-export const LIBRARY_BYTES = module.HEAPU8.length
+limitMemory(module.HEAPU8.length)
 
 /**
  * An open HDF5 file. Whatever throws here leaves the library in the middle of a call: it is not to be used again.
  */
 export class OpenHdf5 {
   private readonly file: H5File
-  private objects = 0
 
   constructor(private readonly window: Hdf5Window) {
     const node = fileSystem.create(MOUNT, 0o444)
@@ -52,6 +61,7 @@ export class OpenHdf5 {
         window.read(new Uint8Array(memory.buffer, memory.byteOffset + at, length), position),
     }
     window.allow(0)
+    allowMemory(window.length)
     this.file = new H5File(MOUNT, 'r')
   }
 
@@ -61,12 +71,11 @@ export class OpenHdf5 {
     this.window.close()
   }
 
-  describe(nested: boolean, attributes: RegExp): Hdf5Description {
+  describe({ nested, attributes, skip }: DescribeRequest): Hdf5Description {
     this.window.allow(0)
-    this.objects = 0
-    const groups: Hdf5Group[] = []
-    const datasets: Hdf5Dataset[] = []
-    this.describeGroup(this.file, '', nested ? MAX_DEPTH : 0, attributes, groups, datasets)
+    const walk: Walk = { groups: [], datasets: [], attributes, skip, objects: 0 }
+    this.describeGroup(this.file, '', nested ? MAX_DEPTH : 0, walk)
+    const { groups, datasets } = walk
     return { groups, datasets }
   }
 
@@ -76,7 +85,12 @@ export class OpenHdf5 {
     if (metadata.virtual_sources !== undefined)
       throw new Error('its values are in other files (a virtual dataset)')
     const length = elementCount(count) * bytesPerElement
+    const chunk = Math.min(
+      elementCount(metadata.chunks ?? [0]) * bytesPerElement,
+      this.window.length * MAX_DEFLATE_RATIO,
+    )
     this.window.allow(length)
+    allowMemory(this.window.length + CHUNK_COPIES * chunk)
     const bytes = new Uint8Array(length)
     let at = 0
     for (const box of pieces(offset, count, bytesPerElement, metadata.chunks ?? [])) {
@@ -85,26 +99,20 @@ export class OpenHdf5 {
     return bytes
   }
 
-  private describeGroup(
-    group: Group,
-    path: string,
-    depth: number,
-    attributes: RegExp,
-    groups: Hdf5Group[],
-    datasets: Hdf5Dataset[],
-  ): void {
-    groups.push({ path, attributes: this.textAttributes(`/${path}`, attributes) })
+  private describeGroup(group: Group, path: string, depth: number, walk: Walk): void {
+    walk.groups.push({ path, attributes: this.textAttributes(`/${path}`, walk.attributes) })
     for (const name of group.keys()) {
-      if (++this.objects > MAX_OBJECTS) throw new Error(`more than ${MAX_OBJECTS} objects`)
+      this.window.progress()
+      if (++walk.objects > MAX_OBJECTS) throw new Error(`more than ${MAX_OBJECTS} objects`)
       if (name === '' || name === '.' || name.includes('/')) throw new Error(`an object is named '${name}'`)
       const inner = path === '' ? name : `${path}/${name}`
-      if (this.isLinkByName(`/${inner}`)) continue
+      if (walk.skip.test(inner) || this.isSoftLink(`/${inner}`)) continue
       const entity = this.file.get(`/${inner}`)
-      if (entity instanceof Dataset) datasets.push(this.describeDataset(entity, inner))
+      if (entity instanceof Dataset) walk.datasets.push(this.describeDataset(entity, inner))
       else if (!(entity instanceof Group)) continue
-      else if (depth > 0) this.describeGroup(entity, inner, depth - 1, attributes, groups, datasets)
+      else if (depth > 0) this.describeGroup(entity, inner, depth - 1, walk)
       else if (path !== '') throw new Error(`groups are nested deeper than ${MAX_DEPTH}`)
-      else groups.push({ path: inner, attributes: new Map() })
+      else walk.groups.push({ path: inner, attributes: new Map() })
     }
   }
 
@@ -144,11 +152,9 @@ export class OpenHdf5 {
     return list.every((item) => typeof item === 'string') ? list : undefined
   }
 
-  /** A link by name may lead into any other file; only what lies in this one is read. */
-  private isLinkByName(path: string): boolean {
-    const id = this.file.file_id
-    const symbolic = module.get_symbolic_link(id, path) as string | null
-    return symbolic !== null || 'filename' in module.get_external_link(id, path)
+  /** Soft links are passed over, since they name things twice. External ones lead nowhere: there is no other file. */
+  private isSoftLink(path: string): boolean {
+    return (module.get_symbolic_link(this.file.file_id, path) as string | null) !== null
   }
 
   /** Reads a box through the library's memory; returns its bytes. */
@@ -171,6 +177,15 @@ export class OpenHdf5 {
     module._free(pointer)
     return length
   }
+}
+
+/** What has been found so far, and what is looked for. */
+interface Walk {
+  readonly groups: Hdf5Group[]
+  readonly datasets: Hdf5Dataset[]
+  readonly attributes: RegExp
+  readonly skip: RegExp
+  objects: number
 }
 
 interface Box {

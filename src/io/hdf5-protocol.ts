@@ -12,6 +12,8 @@ export interface DescribeRequest {
   readonly nested: boolean
   /** The names of the attributes of groups that are read where they hold text. */
   readonly attributes: RegExp
+  /** Paths that are passed over, with all that lies under them. */
+  readonly skip: RegExp
 }
 
 /** A box of a dataset: `count` elements along each axis from `offset`. */

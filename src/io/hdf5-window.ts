@@ -8,6 +8,10 @@ import type { Hdf5Source } from './hdf5-protocol.js'
  */
 const MAX_REREADS = 16
 const SPARE_BYTES = 16 * 2 ** 20
+/** Headers are read some hundred bytes at a time; pages of the file that hold many are kept. */
+const PAGE = 2 ** 16
+const MAX_PAGES = 64
+
 /** The shortest read that is counted: many tiny ones are a cycle as well. */
 const LEAST_READ = 64
 
@@ -19,10 +23,12 @@ export class Hdf5Window {
   readonly length: number
   private readonly descriptor: number | undefined
   private budget = 0
+  private readonly pages = new Map<number, Uint8Array>()
 
   constructor(
     private readonly source: Hdf5Source,
-    private readonly progress: () => void,
+    /** Tells who waits that the library gets on. */
+    readonly progress: () => void,
   ) {
     this.length = 'bytes' in source ? source.bytes.length : source.length
     this.descriptor = 'bytes' in source ? undefined : openSync(source.path, 'r')
@@ -43,7 +49,27 @@ export class Hdf5Window {
       target.set(this.source.bytes.subarray(position, position + length))
       return length
     }
-    return readSync(this.descriptor!, target, 0, length, this.source.offset + position)
+    const page = Math.floor(position / PAGE)
+    if (position + length > (page + 1) * PAGE) return this.load(target.subarray(0, length), position)
+    const at = position - page * PAGE
+    const held = this.page(page).subarray(at, at + length)
+    target.set(held)
+    return held.length
+  }
+
+  private page(index: number): Uint8Array {
+    const held = this.pages.get(index)
+    if (held !== undefined) return held
+    const page = new Uint8Array(Math.min(PAGE, this.length - index * PAGE))
+    const loaded = page.subarray(0, this.load(page, index * PAGE))
+    if (this.pages.size === MAX_PAGES) this.pages.clear()
+    this.pages.set(index, loaded)
+    return loaded
+  }
+
+  private load(target: Uint8Array, position: number): number {
+    const { offset } = this.source as { offset: number }
+    return readSync(this.descriptor!, target, 0, target.length, offset + position)
   }
 
   close(): void {

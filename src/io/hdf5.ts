@@ -21,6 +21,8 @@ export interface Hdf5Options {
   readonly nested?: boolean
   /** The names of the attributes of groups that are read where they hold text; none by default. */
   readonly attributes?: RegExp
+  /** Paths that are passed over, with all that lies under them; none by default. */
+  readonly skip?: RegExp
 }
 
 /**
@@ -71,10 +73,10 @@ export class Hdf5File {
     size: number,
     source: () => Promise<Hdf5Source>,
     Fault: ErrorClass,
-    { nested = false, attributes = /^$/ }: Hdf5Options = {},
+    { nested = false, attributes = /^$/, skip = /^$/ }: Hdf5Options = {},
   ): Promise<Hdf5File> {
     const reply = await guard(where, Fault, 'cannot be opened as HDF5', async () =>
-      askHdf5({ kind: 'describe', source: await source(), nested, attributes }),
+      askHdf5({ kind: 'describe', source: await source(), nested, attributes, skip }),
     )
     if (!('description' in reply)) throw new Fault(`${where}: cannot be opened as HDF5`)
     return new Hdf5File(where, size, source, Fault, reply.description)

@@ -11,6 +11,8 @@ const FAIRSEQ_BEST = /^checkpoint\.best_/i
 const COMPANION = /^(?:(?:optimizer|optim|scheduler|scaler|rng_state)(?:[-_]?\d+)?|training_args)$/i
 /** The Hugging Face Trainer renames a save's folder when it is whole. */
 const UNFINISHED = /^tmp-/i
+/** Keras' BackupAndRestore keeps the save before the last one under this extension. */
+const BACKUP = /\.bkp$/i
 const SHARD = /-\d{5}-of-\d{5}$/
 
 /** A file's name without its folder and checkpoint extensions. */
@@ -24,6 +26,7 @@ export function stem(fileName: string): string {
 export function reasonToLeaveOut(fileName: string): string | undefined {
   const name = stem(fileName)
   if (fileName.startsWith('.')) return 'a hidden file'
+  if (BACKUP.test(fileName)) return 'a backup copy'
   if (ALIAS.test(name) || FAIRSEQ_BEST.test(name))
     return 'another name of a checkpoint (last, best or latest)'
   if (COMPANION.test(name)) return 'state of the trainer, not weights'

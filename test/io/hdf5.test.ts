@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import type { File as H5File } from 'h5wasm'
 
 import { DataError } from '../../src/errors.js'
 import { Hdf5File } from '../../src/io/hdf5.js'
+import { rejection } from '../support/rejection.js'
 import { useTempFolder } from './temp-folder.js'
 import { writeHdf5 } from './write-hdf5.js'
 
@@ -90,5 +92,77 @@ describe('HDF5', () => {
       /^claims 4000000000000 bytes in a file of \d+: corrupt, or never written$/,
     )
     expect(opened.faultOf(opened.datasets[0]!)).to.equal(undefined)
+  })
+
+  /** keras-2.h5 and keras-2-weights.h5, damaged so that HDF5 1.14 and 2.0 loop or leave their memory. */
+  const DAMAGE = [
+    {
+      what: 'makes the library loop',
+      name: 'keras-2.h5',
+      bytes: Array.from({ length: 52 }, (_, i) => [5510 + i, 0] as const),
+      reason: /corrupt: reading it goes round in circles/,
+    },
+    {
+      what: 'leads the library out of its memory',
+      name: 'keras-2-weights.h5',
+      bytes: [
+        [145, 81],
+        [915, 128],
+        [1978, 214],
+        [1998, 123],
+        [4962, 253],
+        [12697, 56],
+      ],
+      reason: /memory access out of bounds/,
+    },
+  ] as const
+  for (const { what, name, bytes, reason } of DAMAGE) {
+    it(`refuses a file that ${what}, and reads the next one`, async () => {
+      const sound = `fixtures/keras/${name}`
+      const content = readFileSync(sound)
+      for (const [at, value] of bytes) content[at] = value
+      const path = file(name, content)
+      const error = await rejection(Hdf5File.open(path, DataError, { nested: true, attributes: /./ }))
+      expect(error).to.be.instanceOf(DataError)
+      expect(error.message).to.match(reason).and.to.contain(path)
+      expect((await Hdf5File.open(sound, DataError, { nested: true })).datasets).to.have.length.above(5)
+    })
+  }
+
+  it('reads on when one of many requests fails', async () => {
+    const bytes = await writeHdf5(fillNested)
+    const asked = [1, 2, 3, 4].map((i) =>
+      i === 2 ? openBytes(bytes.slice(0, 300)).catch(() => 'refused') : openBytes(bytes),
+    )
+    const got = await Promise.all(asked)
+    expect(got.map((one) => (typeof one === 'string' ? one : one.datasets.length))).to.deep.equal([
+      2,
+      'refused',
+      2,
+      2,
+    ])
+  })
+
+  it('takes no more memory than a file of its size can need', async () => {
+    const chunk = 12_345
+    const bytes = await writeHdf5((to) =>
+      to.create_dataset({
+        name: 'x',
+        data: new Float32Array(4),
+        shape: [4],
+        maxshape: [null],
+        chunks: [chunk],
+        compression: 'gzip',
+      }),
+    )
+    // the chunk's size as a 32-bit number of the layout message, now 1.2 GB
+    const size = Buffer.from(Uint32Array.of(chunk).buffer)
+    const at = Buffer.from(bytes.buffer).indexOf(size)
+    expect(at).to.be.greaterThan(0)
+    new DataView(bytes.buffer).setUint32(at, 300_000_000, true)
+    const opened = await openBytes(bytes)
+    const error = await rejection(opened.read(opened.datasets[0]!))
+    expect(error).to.be.instanceOf(DataError)
+    expect(error.message).to.match(/memory/)
   })
 })

@@ -7,6 +7,7 @@ import { withFile } from '../../src/io/ranged-file.js'
 import { listZip, readZipEntry } from '../../src/io/zip.js'
 import { recognise } from '../../src/trajectory/candidates.js'
 import type { OpenedFile, Save } from '../../src/trajectory/formats/format.js'
+import { kerasFolder } from '../../src/trajectory/formats/keras.js'
 import { openTrajectory } from '../../src/trajectory/open-trajectory.js'
 import { useTempFolder } from '../io/temp-folder.js'
 import { writeHdf5 } from '../io/write-hdf5.js'
@@ -212,6 +213,21 @@ describe('checkpoints of Keras', () => {
       }))
       const save = await openSave(file('packed.keras', writeZip(entries)))
       expect(await valuesOf(save)).to.deep.equal(expected['functional.keras'])
+    })
+
+    it('is read as well from the folder that Keras makes of it for a hub', async () => {
+      const folder = file('unpacked')
+      mkdirSync(folder)
+      for (const epoch of ['epoch-1', 'epoch-2']) {
+        mkdirSync(join(folder, epoch))
+        for (const [name, data] of await entriesOf('functional.keras'))
+          writeFileSync(join(folder, epoch, name), data)
+      }
+      const opened = await kerasFolder.open(join(folder, 'epoch-1'))
+      if ('reason' in opened) throw new Error(opened.reason)
+      expect(await valuesOf(opened.saves[0]!)).to.deep.equal(expected['functional.keras'])
+      const error = await rejection(openTrajectory(folder))
+      expect(error.message).to.match(/epoch-1 and .*epoch-2 both record step 6/)
     })
 
     it('is refused by its checksum when a weight has changed', async () => {

@@ -5,11 +5,11 @@ import { CheckpointError } from '../../errors.js'
 import { listNames } from '../../listing.js'
 import { Hdf5File, looksLikeHdf5 } from '../../io/hdf5.js'
 import { oneSave, type CheckpointFormat, type NotACheckpoint, type Save } from './format.js'
-import { isKerasFile, KERAS_ATTRIBUTES, openKerasSave, readKerasFiles } from './keras-hdf5.js'
+import { isKerasFile, KERAS_FILE, openKerasSave, readKerasFiles } from './keras-hdf5.js'
 import { KERAS_INDEX, openKerasShards } from './keras-shards.js'
 import { isLcaRecording, LCA_ATTRIBUTES, openLcaRecording } from './lca-hdf5.js'
 
-const ATTRIBUTES = new RegExp(`${KERAS_ATTRIBUTES.source}|${LCA_ATTRIBUTES.source}`)
+const ATTRIBUTES = new RegExp(`${KERAS_FILE.attributes.source}|${LCA_ATTRIBUTES.source}`)
 
 /** The name of a shard: that of its index and five digits. */
 const SHARD_NAME = /^(.+)_\d{5}\.weights\.h5$/
@@ -25,7 +25,7 @@ export const hdf5: CheckpointFormat = {
     if (KERAS_INDEX.test(path)) return oneSave(await openKerasShards(path))
     const index = await indexOf(path)
     if (index !== undefined) return { reason: `a part of the checkpoint ${index}` }
-    const file = await Hdf5File.open(path, CheckpointError, { nested: true, attributes: ATTRIBUTES })
+    const file = await Hdf5File.open(path, CheckpointError, { ...KERAS_FILE, attributes: ATTRIBUTES })
     if (isLcaRecording(file)) return { saves: openLcaRecording(file), close: () => Promise.resolve() }
     if (isKerasFile(file)) return oneSave(await openKerasFile(file))
     return { reason: notWeights(file) }

@@ -1,6 +1,6 @@
 import { huggingFace } from './hugging-face.js'
 import { hdf5 } from './hdf5.js'
-import { keras } from './keras.js'
+import { keras, kerasFolder } from './keras.js'
 import { pytorch } from './pytorch.js'
 import { safetensors } from './safetensors.js'
 import type { CheckpointFormat, FolderFormat } from './format.js'
@@ -9,7 +9,7 @@ import type { CheckpointFormat, FolderFormat } from './format.js'
 export const FORMATS: readonly CheckpointFormat[] = [keras, pytorch, hdf5, safetensors]
 
 /** Every layout that is read of a folder for each checkpoint. */
-export const FOLDER_FORMATS: readonly FolderFormat[] = [huggingFace]
+export const FOLDER_FORMATS: readonly FolderFormat[] = [huggingFace, kerasFolder]
 
 /** The formats as an error message lists them. */
 export const FORMATS_READ =

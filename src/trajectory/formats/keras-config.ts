@@ -41,17 +41,34 @@ export function inList(
 ): KerasObject | undefined {
   const list = owner.config[attribute]
   if (!Array.isArray(list)) return undefined
-  const objects = list.map(kerasObject).filter((one) => one !== undefined)
-  if (name !== undefined) {
-    const found = objects.filter((one) => one.name === name)
-    if (found.length === 1) return found[0]
-  }
+  const { byName, byGroup } = membersOf(list)
+  return (name === undefined ? undefined : byName.get(name)) ?? byGroup.get(group)
+}
+
+interface Members {
+  readonly byName: ReadonlyMap<string, KerasObject>
+  readonly byGroup: ReadonlyMap<string, KerasObject>
+}
+
+/** Large models have thousands of layers, each of which is looked up. */
+const known = new WeakMap<readonly unknown[], Members>()
+
+function membersOf(list: readonly unknown[]): Members {
+  const found = known.get(list)
+  if (found !== undefined) return found
+  const byName = new Map<string, KerasObject>()
+  const byGroup = new Map<string, KerasObject>()
   const counts = new Map<string, number>()
-  return objects.find(({ groupName }) => {
-    const count = counts.get(groupName) ?? 0
-    counts.set(groupName, count + 1)
-    return group === (count === 0 ? groupName : `${groupName}_${count}`)
-  })
+  for (const object of list.map(kerasObject)) {
+    if (object === undefined) continue
+    const count = counts.get(object.groupName) ?? 0
+    counts.set(object.groupName, count + 1)
+    byGroup.set(count === 0 ? object.groupName : `${object.groupName}_${count}`, object)
+    if (object.name !== undefined) byName.set(object.name, object)
+  }
+  const members = { byName, byGroup }
+  known.set(list, members)
+  return members
 }
 
 /** The object that its owner keeps in an attribute. Both directions of a Bidirectional have one configuration. */

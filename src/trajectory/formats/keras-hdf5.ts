@@ -8,8 +8,15 @@ import type { KerasObject } from './keras-config.js'
 import { legacyIterations, legacyRoot, legacyWeights } from './keras-legacy.js'
 import { hasKerasVariables, kerasVariables, type KerasVariables } from './keras-variables.js'
 
-/** The attributes of groups that tell names. */
-export const KERAS_ATTRIBUTES = /^(?:name|layer_names\d*|weight_names\d*)$/
+/**
+ * What is looked at of a file: the attributes that tell names, and of the optimizer's state, which is twice as large as
+ * the weights, only what may be the count of its updates.
+ */
+export const KERAS_FILE = {
+  nested: true,
+  attributes: /^(?:name|layer_names\d*|weight_names\d*)$/,
+  skip: /^(?:optimizer\/(?!(?:inner_optimizer\/)?vars(?:\/0)?$|inner_optimizer$)|optimizer_weights\/(?!(?:training\/)?[^/]+$|.*iter(?:ations?)?(?::0)?$))/,
+} as const
 
 /** Whether an HDF5 file is one of Keras, of either format. */
 export function isKerasFile(file: Hdf5File): boolean {

@@ -8,7 +8,8 @@ import { fingerprintFile } from '../../io/hash.js'
 import { Hdf5File } from '../../io/hdf5.js'
 import { withFile } from '../../io/ranged-file.js'
 import type { NotACheckpoint, Save } from './format.js'
-import { KERAS_ATTRIBUTES, openKerasSave, readKerasFiles } from './keras-hdf5.js'
+import type { KerasObject } from './keras-config.js'
+import { KERAS_FILE, openKerasSave, readKerasFiles } from './keras-hdf5.js'
 
 /** The index of a checkpoint that Keras split over HDF5 files (`save_weights` with `max_shard_size`). */
 export const KERAS_INDEX = /\.weights\.json$/i
@@ -28,9 +29,10 @@ type Places = ReadonlyMap<string, readonly string[]>
 
 /**
  * Opens the shards that an index lists (`ShardedH5IOStore` of `keras/src/saving/saving_lib.py`) as one checkpoint.
+ * @param model the configuration that a folder may have beside the index
  * @throws CheckpointError when the index or a shard is corrupt, a shard is missing, or the two don't agree
  */
-export async function openKerasShards(path: string): Promise<Save | NotACheckpoint> {
+export async function openKerasShards(path: string, model?: KerasObject): Promise<Save | NotACheckpoint> {
   const places = await readIndex(path)
   const names = [...new Set([...places.values()].flat())].sort()
   if (names.length > MAX_SHARDS)
@@ -42,7 +44,7 @@ export async function openKerasShards(path: string): Promise<Save | NotACheckpoi
     path,
     fileName: basename(path),
     bytes: files.reduce((sum, { size }) => sum + size, 0),
-    ...(await readKerasFiles(files)),
+    ...(await readKerasFiles(files, model)),
     fingerprint: async () => {
       const hash = createHash('sha256').update(await fingerprintFile(path, CheckpointError))
       for (const file of files) hash.update(await fingerprintFile(file.path, CheckpointError))
@@ -59,7 +61,7 @@ async function openShard(index: string, name: string): Promise<Hdf5File> {
       `${path}: missing, though ${basename(index)} lists it; the save or the copy was cut off`,
     )
   if (!stats.isFile()) throw new CheckpointError(`${path}: not a file, though ${basename(index)} lists it`)
-  return Hdf5File.open(path, CheckpointError, { nested: true, attributes: KERAS_ATTRIBUTES })
+  return Hdf5File.open(path, CheckpointError, KERAS_FILE)
 }
 
 /** The shards hold what the index says, and nothing else: else they are of different saves. */
@@ -77,6 +79,7 @@ function checkPlaces(path: string, files: readonly Hdf5File[], places: Places): 
     }
   }
   for (const [group, shards] of places) {
+    if (group.startsWith('optimizer/')) continue
     const lacking = shards.find((shard) => !held.has(`${shard}:${group}`))
     if (lacking !== undefined)
       throw new CheckpointError(

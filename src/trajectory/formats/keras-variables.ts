@@ -61,7 +61,9 @@ function ownersOf(datasets: readonly Hdf5Dataset[]): OwnVariables[] {
     const place = VARIABLE.exec(dataset.name)
     if (place === null) continue
     const path = (place[1] ?? '').replaceAll('\\', '/')
-    owners.set(path, [...(owners.get(path) ?? []), { key: place[2]!, dataset }])
+    const variables = owners.get(path) ?? []
+    variables.push({ key: place[2]!, dataset })
+    owners.set(path, variables)
   }
   return [...owners].map(([path, variables]) => ({
     path,

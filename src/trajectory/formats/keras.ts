@@ -1,4 +1,5 @@
-import { basename } from 'node:path'
+import { readdir } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 
 import { CheckpointError, CheckpointFormatError, reasonOf } from '../../errors.js'
 import { Hdf5File, type Hdf5Source } from '../../io/hdf5.js'
@@ -11,11 +12,19 @@ import {
   zipDataRange,
   type ZipEntry,
 } from '../../io/zip.js'
-import { oneSave, type CheckpointFormat, type NotACheckpoint, type Save } from './format.js'
+import {
+  oneSave,
+  type CheckpointFormat,
+  type FolderFormat,
+  type NotACheckpoint,
+  type Save,
+} from './format.js'
 import { kerasObject, type KerasObject } from './keras-config.js'
-import { KERAS_ATTRIBUTES, openKerasSave, readKerasFiles } from './keras-hdf5.js'
+import { KERAS_FILE, openKerasSave, readKerasFiles } from './keras-hdf5.js'
+import { openKerasShards } from './keras-shards.js'
 
 const WEIGHTS = 'model.weights.h5'
+const INDEX = 'model.weights.json'
 const CONFIG = 'config.json'
 
 /** The configurations of the largest models have some megabytes. */
@@ -47,7 +56,7 @@ async function openArchive(archive: RangedFile): Promise<Save | NotACheckpoint> 
     weights.size,
     await sourceOf(archive, weights),
     CheckpointError,
-    { nested: true, attributes: KERAS_ATTRIBUTES },
+    KERAS_FILE,
   )
   return openKerasSave({
     path,
@@ -85,7 +94,10 @@ async function checkEntry(path: string, entry: ZipEntry): Promise<void> {
 
 async function readConfig(path: string, entry: ZipEntry | undefined): Promise<KerasObject | undefined> {
   if (entry === undefined) throw new CheckpointError(`${path}: corrupt: a .keras file without ${CONFIG}`)
-  const bytes = await readZipEntry(path, entry, MAX_CONFIG_BYTES, CheckpointError)
+  return parseConfig(path, await readZipEntry(path, entry, MAX_CONFIG_BYTES, CheckpointError))
+}
+
+function parseConfig(path: string, bytes: Uint8Array): KerasObject | undefined {
   try {
     return kerasObject(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)))
   } catch (error) {
@@ -99,4 +111,30 @@ function withoutWeights(path: string, entries: ReadonlyMap<string, ZipEntry>): N
       `${path}: its weights are a model.weights.npz, which is not read; save it with model.save("${basename(path)}")`,
     )
   return { reason: `a zip archive without ${WEIGHTS}` }
+}
+
+/** The same in a folder, as Keras saves to hubs and to remote places: weights in one HDF5 file, or in shards. */
+export const kerasFolder: FolderFormat = {
+  name: 'Keras folders',
+  matchFolder: (names) => names.has(CONFIG) && (names.has(WEIGHTS) || names.has(INDEX)),
+  open: async (path) => {
+    const names = new Set(await readdir(path))
+    const model = await withFile(join(path, CONFIG), CheckpointError, async (file) =>
+      parseConfig(path, await file.read(0, Math.min(file.size, MAX_CONFIG_BYTES))),
+    )
+    const save = await (names.has(INDEX)
+      ? openKerasShards(join(path, INDEX), model)
+      : openWeights(join(path, WEIGHTS), model))
+    return oneSave('reason' in save ? save : { ...save, path, fileName: basename(path) })
+  },
+}
+
+async function openWeights(path: string, model: KerasObject | undefined): Promise<Save | NotACheckpoint> {
+  const file = await Hdf5File.open(path, CheckpointError, KERAS_FILE)
+  return openKerasSave({
+    path,
+    fileName: basename(path),
+    bytes: file.size,
+    ...(await readKerasFiles([file], model)),
+  })
 }
