@@ -65,7 +65,7 @@ async function consider(path: string): Promise<Considered> {
 
 async function recogniseFolder(path: string): Promise<Opener | undefined> {
   const names = new Set(await readdir(path).catch(() => []))
-  return FOLDER_FORMATS.find((candidate) => candidate.matchFolder(names))
+  return FOLDER_FORMATS.find((candidate) => candidate.matchFolder(names, path))
 }
 
 /** Beside a folder for each checkpoint trainers put the final weights once more, in a file that tells no step. */

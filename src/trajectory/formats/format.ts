@@ -70,8 +70,11 @@ export interface CheckpointFormat extends Opener {
 
 /** A layout with a folder for each checkpoint. */
 export interface FolderFormat extends Opener {
-  /** Whether a folder is of this layout, by the names of what it holds. */
-  matchFolder(names: ReadonlySet<string>): boolean
+  /**
+   * Whether a folder is of this layout, by the names of what it holds.
+   * @param path the folder, where its own name matters or what lies deeper; absent, the names alone decide
+   */
+  matchFolder(names: ReadonlySet<string>, path?: string): boolean
 }
 
 /** What a checkpoint holds under a tensor's name. Throws CheckpointError where there is no such tensor. */
