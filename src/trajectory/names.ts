@@ -1,6 +1,6 @@
 import type { StepUnit } from './checkpoint.js'
 
-const EXTENSION = /\.(?:safetensors|pt|pth|ckpt|bin|h5|hdf5|tar)$/i
+const EXTENSION = /\.(?:safetensors|pt|pth|ckpt|bin|h5|hdf5|tar|npz|index|msgpack|flax)$/i
 
 /** Extensions that only checkpoints have: a file with one that cannot be read is an error, not a bystander. */
 export const CHECKPOINT_EXTENSION = /\.(?:safetensors|pt|pth|ckpt|pth\.tar)$/i
@@ -12,6 +12,8 @@ const COMPANION = /^(?:(?:optimizer|optim|scheduler|scaler|rng_state)(?:[-_]?\d+
 /** The Hugging Face Trainer renames a save's folder when it is whole. */
 const UNFINISHED = /^tmp-/i
 const SHARD = /-\d{5}-of-\d{5}$/
+/** Beside the index of a TensorFlow checkpoint: its data, its graph, and the list of the folder's checkpoints. */
+const TENSORFLOW_PART = /\.data-\d{5}-of-\d{5}$|\.ckpt[^/]*\.meta$|^checkpoint$/
 
 /** A file's name without its folder and checkpoint extensions. */
 export function stem(fileName: string): string {
@@ -27,6 +29,7 @@ export function reasonToLeaveOut(fileName: string): string | undefined {
   if (ALIAS.test(name) || FAIRSEQ_BEST.test(name))
     return 'another name of a checkpoint (last, best or latest)'
   if (COMPANION.test(name)) return 'state of the trainer, not weights'
+  if (TENSORFLOW_PART.test(fileName)) return 'a part of a TensorFlow checkpoint, which its .index names'
   if (SHARD.test(name)) return 'a shard: a part of a checkpoint that is split over files'
   return undefined
 }
