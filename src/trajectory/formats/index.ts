@@ -1,3 +1,4 @@
+import { flax, flaxFolder } from './flax.js'
 import { huggingFace } from './hugging-face.js'
 import { lcaHdf5 } from './lca-hdf5.js'
 import { npyFolder } from './npy-folder.js'
@@ -18,14 +19,21 @@ export const FORMATS: readonly CheckpointFormat[] = [
   npz,
   tensorflow,
   tfjs,
+  flax,
 ]
 
 /** Every layout that is read of a folder for each checkpoint. */
-export const FOLDER_FORMATS: readonly FolderFormat[] = [huggingFace, tensorflowFolder, tfjsFolder, npyFolder]
+export const FOLDER_FORMATS: readonly FolderFormat[] = [
+  huggingFace,
+  tensorflowFolder,
+  tfjsFolder,
+  flaxFolder,
+  npyFolder,
+]
 
 /** The formats as an error message lists them. */
 export const FORMATS_READ =
   'safetensors (.safetensors), PyTorch (.pt, .pth, .ckpt), HDF5 of the LCA paper (all_weights), ' +
-  'TensorFlow (ckpt-1.index), TensorFlow.js (model.json), ' +
+  'TensorFlow (ckpt-1.index), TensorFlow.js (model.json), Flax (checkpoint_10, .msgpack), ' +
   'NumPy (step_10.npz, or a folder of .npy for each step), ' +
   'folders of the Hugging Face Trainer (checkpoint-N/model.safetensors, or shards with their index)'
