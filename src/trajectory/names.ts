@@ -1,7 +1,8 @@
 import type { StepUnit } from './checkpoint.js'
 import type { WeightKind } from './formats/format.js'
 
-const EXTENSION = /\.(?:safetensors|pt|pth|ckpt|bin|h5|hdf5|tar|keras|weights\.h5|weights\.json)$/i
+const EXTENSION =
+  /\.(?:safetensors|pt|pth|ckpt|bin|h5|hdf5|tar|keras|weights\.h5|weights\.json|npz|index|msgpack|flax)$/i
 
 /** Extensions that only checkpoints have: a file with one that cannot be read is an error, not a bystander. */
 export const CHECKPOINT_EXTENSION = /\.(?:safetensors|pt|pth|ckpt|pth\.tar|keras|weights\.h5)$/i
@@ -28,6 +29,9 @@ const AVERAGE = /(?:^|[-_.])(?:ema|swa)(?:[-_.]|$)/i
 const UNFINISHED = /^tmp-|\.orbax-checkpoint-tmp/i
 const SHARD = /-\d{5}-of-\d{5}$|-shard\d+$/
 
+/** Beside the index of a TensorFlow checkpoint: its data, its graph, and the list of the folder's checkpoints. */
+const TENSORFLOW_PART = /\.data-\d{5}-of-\d{5}$|\.ckpt[^/]*\.meta$|^checkpoint$/
+
 const ALIAS_REASON = 'another name of a checkpoint (last, best or latest)'
 
 /** A file's name without its folder and checkpoint extensions. */
@@ -46,6 +50,7 @@ export function reasonToLeaveOut(fileName: string): string | undefined {
   if (ALIAS.test(name) || BEST_OF.test(name)) return ALIAS_REASON
   if (RECOVERY.test(name)) return 'a save to recover from, within an epoch'
   if (COMPANION.test(name)) return 'state of the trainer, not weights'
+  if (TENSORFLOW_PART.test(fileName)) return 'a part of a TensorFlow checkpoint, which its .index names'
   if (SHARD.test(name)) return 'a shard: a part of a checkpoint that is split over files'
   return undefined
 }
