@@ -1,9 +1,10 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
-import { CheckpointError } from '../errors.js'
+import { CheckpointError, RetrogradError } from '../errors.js'
 import { mapLimited } from '../io/concurrency.js'
 import type { LeftOut } from './checkpoint.js'
+import type { OnFault } from './fault.js'
 import { FOLDER_FORMATS } from './formats/index.js'
 import type { Opener, WeightKind } from './formats/format.js'
 import { refusedFolder } from './formats/refused-folders.js'
@@ -45,12 +46,14 @@ export interface Candidate {
 export async function findCandidates(
   folder: string,
   leftOut: LeftOut[],
-  weights: WeightKind = 'raw',
+  { weights, onFault }: { readonly weights: WeightKind; readonly onFault: OnFault },
 ): Promise<Candidate[]> {
   const entries = await readdir(folder)
   await (await refusedFolder(folder))?.open(folder)
   entries.sort(compareNaturally)
-  const all = await mapLimited(entries, CONCURRENT_FILES, (name) => consider(join(folder, name), weights))
+  const all = await mapLimited(entries, CONCURRENT_FILES, (name) =>
+    considerOrReport(join(folder, name), weights, onFault),
+  )
   const found = ofKind(all, weights)
   const hasFolders = found.some(({ isFolder, format }) => isFolder && format !== undefined)
   const kept: Candidate[] = []
@@ -58,7 +61,7 @@ export async function findCandidates(
     if (format === undefined) leftOut.push({ path, reason })
     else kept.push({ path, format })
   }
-  if (hasFolders) rejectEmptyFolder(leftOut, kept)
+  if (hasFolders) reportEmptyFolder(leftOut, kept, onFault)
   if (kept.length === 0) await rejectNested(folder)
   return kept
 }
@@ -69,6 +72,16 @@ interface Considered {
   readonly isFolder: boolean
   readonly format: Opener | undefined
   readonly reason: string
+}
+
+async function considerOrReport(path: string, weights: WeightKind, onFault: OnFault): Promise<Considered> {
+  try {
+    return await consider(path, weights)
+  } catch (error) {
+    if (!(error instanceof RetrogradError)) throw error
+    onFault('unreadable', error, path)
+    return { path, isFolder: false, format: undefined, reason: 'cannot be read' }
+  }
 }
 
 /**
@@ -130,13 +143,14 @@ function besideFolders(one: Considered): Considered {
 }
 
 /** A step whose folder holds no weights would silently be missing from the trajectory. */
-function rejectEmptyFolder(leftOut: readonly LeftOut[], kept: readonly Candidate[]): void {
+function reportEmptyFolder(leftOut: readonly LeftOut[], kept: readonly Candidate[], onFault: OnFault): void {
   const empty = leftOut.find(isStepFolderWithoutWeights)
   if (empty === undefined) return
-  throw new CheckpointError(
+  const error = new CheckpointError(
     `${empty.path}: holds no weights that are read, while ${kept.length} other folders do (such as ` +
       `${basename(kept[0]!.path)}): the save was cut off, or is in another format; move it out of the folder`,
   )
+  onFault('unreadable', error, empty.path)
 }
 
 /** A folder that is named like a checkpoint's, but holds none in a layout that is read. */

@@ -6,6 +6,7 @@ import { mapLimited } from '../io/concurrency.js'
 import { CONCURRENT_FILES, findCandidates, isStepFolderWithoutWeights, recognise } from './candidates.js'
 import type { Candidate } from './candidates.js'
 import type { Checkpoint, LeftOut, Trajectory } from './checkpoint.js'
+import type { OnFault } from './fault.js'
 import { differenceBetween } from './consistency.js'
 import { withoutCopies } from './copies.js'
 import { FOLDER_FORMATS, FORMATS_READ } from './formats/index.js'
@@ -13,12 +14,6 @@ import type { FormatOptions, OpenedFile, Opener, Save, WeightKind } from './form
 import { orderByName, orderByPosition, orderSaves, type Order } from './order.js'
 import { selectSteps } from './select-steps.js'
 import type { StepRange } from './step-range.js'
-
-/** What is wrong with an archive, of the kinds that keep it from being a trajectory. */
-export type FaultKind = 'unreadable' | 'mixed-formats' | 'order' | 'shapes'
-
-/** Is told of a fault: opening a trajectory throws it, inspecting one lists it and goes on. */
-export type OnFault = (kind: FaultKind, error: RetrogradError, path: string) => void
 
 export interface ScanOptions {
   /** Defaults to raw. */
@@ -42,12 +37,18 @@ interface Found {
  * @throws CheckpointFormatError when what is there is in a form that is not read
  */
 export async function scan(path: string, options: ScanOptions, onFault: OnFault): Promise<Trajectory> {
-  const found = await findSaves(path, { weights: options.weights ?? 'raw' }, onFault)
+  const faults: RetrogradError[] = []
+  const noted: OnFault = (kind, error, at) => {
+    faults.push(error)
+    onFault(kind, error, at)
+  }
+  const found = await findSaves(path, { weights: options.weights ?? 'raw' }, noted)
   const close = async (): Promise<void> => {
     await Promise.all(found.files.map((file) => file.close()))
   }
   try {
-    return { ...assemble(path, found, options.steps, onFault), close }
+    if (found.saves.length < 2 && faults[0] !== undefined) throw faults[0]
+    return { ...assemble(path, found, options.steps, noted), close }
   } catch (error) {
     await close()
     throw error
@@ -102,7 +103,7 @@ async function findInFile(path: string, options: FormatOptions): Promise<Found> 
 
 async function findInFolder(folder: string, options: FormatOptions, onFault: OnFault): Promise<Found> {
   const leftOut: LeftOut[] = []
-  const found = await findCandidates(folder, leftOut, options.weights)
+  const found = await findCandidates(folder, leftOut, { weights: options.weights, onFault })
   const candidates = ofOneFormat(folder, withoutBystanders(found, leftOut), onFault)
   const files = await openAll(candidates, leftOut, options, onFault)
   const saves = await withoutCopies(

@@ -1,4 +1,4 @@
-import type { FaultKind } from '../scan.js'
+import type { FaultKind } from '../fault.js'
 
 /** What can be wrong with an archive of checkpoints. */
 export type ProblemKind =
