@@ -138,7 +138,9 @@ function inputArray(
 function isOneOfMany(array: StoredArray, { dims }: InputSpec): boolean {
   const sizes = dims.slice(1)
   const fixed = sizes.filter((dim) => typeof dim === 'number')
-  return array.shape.length === 1 && fixed.length === sizes.length && elementCount(fixed) > 1
+  return (
+    'dtype' in array && array.shape.length === 1 && fixed.length === sizes.length && elementCount(fixed) > 1
+  )
 }
 
 /** All columns of a table but the target and row numbers; undefined where it has none. */

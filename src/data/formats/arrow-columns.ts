@@ -109,22 +109,32 @@ function wideOffsets(bytes: Uint8Array<ArrayBuffer>): Float64Array {
   return Float64Array.from(decodeArray(bytes, 'int64') as BigInt64Array, Number)
 }
 
+/** Elements are handed on in blocks of about this size where their bytes can be read apart. */
+const BLOCK_BYTES = 2 ** 22
+
 /** Elements `from` to `to` of a column of numbers. */
-export async function readNumbers(
+export async function* readNumbers(
   file: RangedFile,
   batch: Batch,
   column: Column,
   dtype: DType,
-  from: number,
-  to: number,
-): Promise<TypedArray> {
+  { from, to }: { readonly from: number; readonly to: number },
+): AsyncGenerator<TypedArray> {
   if (to > column.length) throw new Error(`lists that need ${to} values, where ${column.length} are there`)
-  if (to === from) return new Uint8Array()
-  if (dtype === 'bool') {
-    const bits = await readBuffer(file, batch, column.buffer + 1, Math.ceil(to / 8))
-    return Uint8Array.from({ length: to - from }, (_, i) => Number(bitAt(bits, from + i)))
-  }
+  const index = column.buffer + 1
   const width = BYTES_PER_ELEMENT[dtype]
-  const bytes = await readBuffer(file, batch, column.buffer + 1, to * width)
-  return decodeArray(bytes.subarray(from * width, to * width), dtype)
+  if (dtype === 'bool') {
+    const bits = await readBuffer(file, batch, index, Math.ceil(to / 8))
+    yield Uint8Array.from({ length: to - from }, (_, i) => Number(bitAt(bits, from + i)))
+  } else if (batch.compression !== undefined) {
+    const bytes = await readBuffer(file, batch, index, to * width)
+    yield decodeArray(bytes.subarray(from * width, to * width), dtype)
+  } else {
+    const [offset = 0, length = 0] = batch.buffers[index] ?? []
+    if (length < to * width) throw new Error(`a buffer of ${length} bytes, where ${to * width} are needed`)
+    for (let at = from * width; at < to * width; at += BLOCK_BYTES) {
+      const bytes = await file.read(batch.body + offset + at, Math.min(BLOCK_BYTES, to * width - at))
+      yield decodeArray(bytes, dtype)
+    }
+  }
 }

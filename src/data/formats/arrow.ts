@@ -129,22 +129,24 @@ async function* numberBlocks(table: Table, numbers: NumberColumn): AsyncGenerato
   try {
     let row = 0
     for (const batch of table.batches) {
-      yield await guarded(numbers.where, () => batchNumbers(file, table, batch, numbers, row))
+      yield* batchNumbers(file, table, batch, numbers, row)
       row += batch.length
     }
+  } catch (error) {
+    throw asDataError(numbers.where, error)
   } finally {
     await file.close()
   }
 }
 
 /** The numbers of one batch: down through its lists, each of which must be as long as the first row's. */
-async function batchNumbers(
+async function* batchNumbers(
   file: RangedFile,
   { fields }: Table,
   batch: Batch,
   { index, leaf, dtype, shape, where }: NumberColumn,
   row: number,
-): Promise<TypedArray> {
+): AsyncGenerator<TypedArray> {
   let column = layOut(fields, batch)[index]!
   let from = 0
   let to = batch.length
@@ -167,9 +169,8 @@ async function batchNumbers(
     ;({ from, to } = bad)
     column = column.children[0]!
   }
-  return leaf.dictionary === undefined
-    ? readNumbers(file, batch, column, dtype, from, to)
-    : fromDictionary(file, batch, column, { leaf, dtype, from, to })
+  if (leaf.dictionary === undefined) yield* readNumbers(file, batch, column, dtype, { from, to })
+  else yield* fromDictionary(file, batch, column, { leaf, dtype, from, to })
 }
 
 interface ListRange {
@@ -196,29 +197,31 @@ async function listRange(
   return { from: offsets[from]!, to: offsets[to]! }
 }
 
-async function fromDictionary(
+async function* fromDictionary(
   file: RangedFile,
   batch: Batch,
   column: Column,
   { leaf, dtype, from, to }: { leaf: ArrowField; dtype: DType; from: number; to: number },
-): Promise<TypedArray> {
+): AsyncGenerator<TypedArray> {
   const { id, index } = leaf.dictionary!
-  const positions = await readNumbers(file, batch, column, index, from, to)
   const values: (number | bigint)[] = []
-  const plain = { name: leaf.name, type: leaf.type, children: leaf.children }
   for (const part of batch.dictionaries.get(id) ?? []) {
-    const [entry] = layOut([plain], part)
+    const [entry] = layOut([{ name: leaf.name, type: leaf.type, children: leaf.children }], part)
     if ((await firstNull(file, part, entry!, 0, part.length)) >= 0)
       throw new Error('a null in its dictionary')
-    for (const value of await readNumbers(file, part, entry!, dtype, 0, part.length)) values.push(value)
+    for await (const block of readNumbers(file, part, entry!, dtype, { from: 0, to: part.length }))
+      for (const value of block) values.push(value)
   }
-  const chosen = Array.from(positions as ArrayLike<number | bigint>, (position) => {
-    const value = values[Number(position)]
-    if (value === undefined) throw new Error(`value ${String(position)} of a dictionary of ${values.length}`)
-    return value
-  })
-  if (dtype === 'uint64') return BigUint64Array.from(chosen, BigInt)
-  return dtype === 'int64' ? BigInt64Array.from(chosen, BigInt) : Float64Array.from(chosen, Number)
+  for await (const positions of readNumbers(file, batch, column, index, { from, to })) {
+    const chosen = Array.from(positions as ArrayLike<number | bigint>, (position) => {
+      const value = values[Number(position)]
+      if (value === undefined)
+        throw new Error(`value ${String(position)} of a dictionary of ${values.length}`)
+      return value
+    })
+    if (dtype === 'uint64') yield BigUint64Array.from(chosen, BigInt)
+    else yield dtype === 'int64' ? BigInt64Array.from(chosen, BigInt) : Float64Array.from(chosen, Number)
+  }
 }
 
 async function* imageCells(

@@ -1,19 +1,15 @@
-import { createReadStream } from 'node:fs'
 import { extname } from 'node:path'
-import { parse } from 'csv-parse'
 
-import { DataError, reasonOf } from '../../errors.js'
+import { DataError } from '../../errors.js'
 import type { TypedArray } from '../../tensor.js'
 import type { ArrayFile, ReadableArray, StoredArray } from '../stored-array.js'
+import { readLines } from './csv-lines.js'
 import { singleFile, type DataFormat } from './format.js'
 
 const DELIMITERS: Readonly<Record<string, string>> = { '.csv': ',', '.tsv': '\t' }
 
-/** The longest line that is read: a row of a million numbers. It keeps a file without line ends out of memory. */
-const MAX_LINE = 2 ** 24
-
-/** Rows that are handed on at a time. */
-const BLOCK_ROWS = 4096
+/** Cells that are handed on at a time. */
+const BLOCK_CELLS = 2 ** 16
 
 /**
  * A table of numbers, known by its name. Its first line names the columns; where that line is all numbers, it is the
@@ -61,7 +57,7 @@ async function survey(path: string): Promise<Table> {
   let columns: Column[] | undefined
   let header = false
   let rows = 0
-  for await (const { cells, line } of records(path)) {
+  for await (const { cells, line } of linesOf(path)) {
     if (columns === undefined) {
       header = !cells.every((cell) => Number.isFinite(numberOf(cell)))
       columns = nameColumns(path, cells, header)
@@ -94,11 +90,13 @@ function inspect(column: Column, cell: string, line: number): void {
   column.largest = Math.max(column.largest, value)
 }
 
-/** A cell as a number, NaN where it is none. Number() alone takes '' for 0, and 0x10 for 16. */
+/** A cell as a number, NaN where it is none. Number() alone takes '' for 0, 0x10 for 16, and knows no inf. */
 function numberOf(cell: string): number {
-  return /^\s*[-+]?(\d|\.\d|inf)/i.test(cell) && !/^\s*[-+]?0[xob]/i.test(cell)
-    ? Number(cell.replace(/inf(inity)?/i, 'Infinity'))
-    : NaN
+  const value = Number(cell)
+  if (Number.isNaN(value))
+    return /^\s*[-+]?inf(inity)?\s*$/i.test(cell) ? (cell.includes('-') ? -Infinity : Infinity) : NaN
+  if (value === 0 && cell.trim() === '') return NaN
+  return cell.length > 2 && /^\s*0[xob]/i.test(cell) ? NaN : value
 }
 
 /** Columns side by side, in the file's order. */
@@ -116,59 +114,43 @@ function columnsArray(
       ? [`${path}: whole numbers from 0 to ${largest}, taken as they are; --scale 255 divides them by 255`]
       : []
   const name = shape.length === 2 ? 'x' : columns[0]!.name
-  const dtype = whole ? 'int64' : 'float64'
-  const blocks = (): AsyncIterable<TypedArray> => columnBlocks(path, table, columns, whole)
+  const dtype = dtypeOf(columns)
+  const blocks = (): AsyncIterable<TypedArray> => columnBlocks(path, table, columns, dtype)
   return { name, where: `${path}: ${name}`, shape, dtype, order: 'row-major', notes, blocks }
+}
+
+/** The narrowest type that holds all values exactly; text has none of its own. */
+function dtypeOf(columns: readonly Column[]): 'int32' | 'int64' | 'float64' {
+  if (!columns.every(({ whole }) => whole)) return 'float64'
+  return columns.every(({ smallest, largest }) => smallest >= -(2 ** 31) && largest < 2 ** 31)
+    ? 'int32'
+    : 'int64'
 }
 
 async function* columnBlocks(
   path: string,
   { header }: Table,
   columns: readonly Column[],
-  whole: boolean,
+  dtype: 'int32' | 'int64' | 'float64',
 ): AsyncGenerator<TypedArray> {
-  let values: number[] = []
+  const rows = Math.max(1, Math.floor(BLOCK_CELLS / columns.length))
+  const block = (): Int32Array | Float64Array =>
+    dtype === 'int32' ? new Int32Array(rows * columns.length) : new Float64Array(rows * columns.length)
+  let values = block()
+  let held = 0
   let skip = header
-  for await (const { cells } of records(path)) {
-    if (!skip) for (const { index } of columns) values.push(numberOf(cells[index]!))
+  for await (const { cells } of linesOf(path)) {
+    if (!skip) for (const { index } of columns) values[held++] = numberOf(cells[index]!)
     skip = false
-    if (values.length < BLOCK_ROWS * columns.length) continue
-    yield typed(values, whole)
-    values = []
+    if (held < values.length) continue
+    yield dtype === 'int64' ? BigInt64Array.from(values, BigInt) : values
+    values = block()
+    held = 0
   }
-  if (values.length > 0) yield typed(values, whole)
+  const rest = values.subarray(0, held)
+  if (held > 0) yield dtype === 'int64' ? BigInt64Array.from(rest, BigInt) : rest
 }
 
-function typed(values: readonly number[], whole: boolean): TypedArray {
-  return whole ? BigInt64Array.from(values, BigInt) : Float64Array.from(values)
-}
-
-interface Line {
-  readonly cells: readonly string[]
-  readonly line: number
-}
-
-async function* records(path: string): AsyncGenerator<Line> {
-  const parser = parse({
-    delimiter: DELIMITERS[extname(path).toLowerCase()]!,
-    bom: true,
-    skip_empty_lines: true,
-    max_record_size: MAX_LINE,
-    info: true,
-  })
-  const source = createReadStream(path)
-  source.on('error', (error) => parser.destroy(error))
-  source.pipe(parser)
-  try {
-    for await (const { record, info } of parser as AsyncIterable<{
-      record: string[]
-      info: { lines: number }
-    }>)
-      yield { cells: record, line: info.lines }
-  } catch (error) {
-    throw new DataError(`${path}: not a table of comma- or tab-separated values: ${reasonOf(error)}`)
-  } finally {
-    source.destroy()
-    parser.destroy()
-  }
+function linesOf(path: string): ReturnType<typeof readLines> {
+  return readLines(path, DELIMITERS[extname(path).toLowerCase()]!)
 }
