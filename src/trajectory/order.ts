@@ -47,7 +47,9 @@ export function orderByPosition(saves: readonly Save[]): Order {
 }
 
 function chooseSource(sources: readonly Source[]): Source | undefined {
-  const complete = sources.filter(({ numbers }) => numbers.every((number) => number !== undefined))
+  const complete = sources.filter(
+    (source) => source.numbers.every((number) => number !== undefined) && !countsNothing(source),
+  )
   const [first] = complete
   // Several saves within an epoch carry the same epoch inside; their names may still count steps.
   if (first?.unit === 'epoch' && hasRepeats(first)) {
@@ -86,6 +88,11 @@ function byName(saves: readonly Save[]): Omit<Order, 'notes'> {
   return { placed: sorted.map((save, step) => ({ save, step })), stepUnit: 'save' }
 }
 
+/** An optimizer that a training loop of one's own never called counts no updates. */
+function countsNothing({ numbers }: Source): boolean {
+  return numbers.every((number) => number === 0)
+}
+
 function hasRepeats({ numbers }: Source): boolean {
   return new Set(numbers).size < numbers.length
 }
@@ -94,7 +101,7 @@ function hasRepeats({ numbers }: Source): boolean {
 function rejectPartialSteps(sources: readonly Source[], saves: readonly Save[]): void {
   for (const { numbers, text } of sources) {
     const lacking = saves.filter((_, i) => numbers[i] === undefined)
-    if (lacking.length * 2 >= saves.length) continue
+    if (lacking.length === 0 || lacking.length * 2 >= saves.length) continue
     throw new CheckpointError(
       `${lacking[0]!.path} tells no step, while ${saves.length - lacking.length} other checkpoints do (${text}); ` +
         'rename it, or move it out of the folder',

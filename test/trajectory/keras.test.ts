@@ -77,6 +77,24 @@ describe('checkpoints of Keras', () => {
     })
   })
 
+  it('passes over an optimizer that counted nothing', async () => {
+    const folder = file('uncounted')
+    mkdirSync(folder)
+    for (const name of ['epoch-3.weights.h5', 'epoch-4.weights.h5']) {
+      const bytes = await writeHdf5((to) => {
+        const layer = to.create_group('layers').create_group('dense').create_group('vars')
+        layer.create_dataset({ name: '0', data: new Float32Array([1, 2]), shape: [1, 2] })
+        const optimizer = to.create_group('optimizer').create_group('vars')
+        optimizer.create_dataset({ name: '0', data: new BigInt64Array([0n]), shape: [] })
+      })
+      writeFileSync(join(folder, name), bytes)
+    }
+    const { stepUnit, checkpoints } = await openTrajectory(folder)
+    expect([stepUnit, ...checkpoints.map(({ step }) => step)]).to.deep.equal(['epoch', 3, 4])
+    expect([...checkpoints[0]!.tensors.keys()]).to.deep.equal(['dense/kernel'])
+    expect([...(await openSave(join(folder, 'epoch-3.weights.h5'))).counters]).to.deep.equal([['step', 0]])
+  })
+
   it('reads bfloat16 only where the file says that it is', async () => {
     expect((await openSave(`${FOLDER}/dtypes.weights.h5`)).tensors.get('bfloat16/kernel')?.dtype).to.equal(
       'bfloat16',
