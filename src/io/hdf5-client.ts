@@ -1,7 +1,8 @@
+import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 
 import { reasonOf } from '../errors.js'
-import type { Hdf5Reply, Hdf5Request, Hdf5WorkerData } from './hdf5-protocol.js'
+import { PROGRESS, type Hdf5Reply, type Hdf5Request, type Hdf5WorkerData } from './hdf5-protocol.js'
 
 /**
  * How long the library may go without reading a byte, in processor time of this process and in time passed (ms), and
@@ -19,23 +20,50 @@ interface Thread {
   readonly ready: Promise<void>
 }
 
-let thread: Thread | undefined
-let queue: Promise<unknown> = Promise.resolve()
+/** More threads than these gain little, since each waits for the disk as well; a thread holds some 50 MB. */
+const MAX_THREADS = Math.min(4, availableParallelism())
+/** Requests that wait for a thread before another one is started, which takes as long as many of them. */
+const MAX_WAITING = 4
+
+/** A thread and those who wait for it; the thread is started when it is first asked, and again after a failure. */
+interface Lane {
+  thread: Thread | undefined
+  last: Promise<unknown>
+  waiting: number
+}
+
+type Answer = Exclude<Hdf5Reply, { failure: string }>
+
+const lanes: Lane[] = []
 
 /**
- * Asks the HDF5 library, which runs in a thread of its own: a corrupt file can make it loop or trap, and then the
+ * Asks the HDF5 library, which runs in threads of its own: a corrupt file can make it loop or trap, and then the
  * thread is ended. After any failure a new one is started, since the library is left in the middle of a call.
  * @throws Error with the library's reason, or that of the thread's end
  */
-export function askHdf5(request: Hdf5Request): Promise<Exclude<Hdf5Reply, { failure: string }>> {
-  const turn = queue.then(() => ask(request))
-  queue = turn.catch(() => undefined)
+export function askHdf5(request: Hdf5Request): Promise<Answer> {
+  const lane = chooseLane()
+  lane.waiting += 1
+  const turn = lane.last.then(() => ask(lane, request))
+  lane.last = turn
+    .catch(() => undefined)
+    .then(() => {
+      lane.waiting -= 1
+    })
   return turn
 }
 
-async function ask(request: Hdf5Request): Promise<Exclude<Hdf5Reply, { failure: string }>> {
-  thread ??= startThread()
-  const { worker, progress, ready } = thread
+function chooseLane(): Lane {
+  const [first, ...more] = lanes
+  const least = more.reduce((a, b) => (b.waiting < a!.waiting ? b : a), first)
+  if (least !== undefined && (least.waiting < MAX_WAITING || lanes.length === MAX_THREADS)) return least
+  const lane: Lane = { thread: undefined, last: Promise.resolve(), waiting: 0 }
+  lanes.push(lane)
+  return lane
+}
+
+async function ask(lane: Lane, request: Hdf5Request): Promise<Answer> {
+  const { worker, progress, ready } = (lane.thread ??= startThread())
   worker.ref()
   try {
     await ready
@@ -43,7 +71,7 @@ async function ask(request: Hdf5Request): Promise<Exclude<Hdf5Reply, { failure: 
     if ('failure' in reply) throw new Error(reply.failure)
     return reply
   } catch (error) {
-    thread = undefined
+    lane.thread = undefined
     await worker.terminate()
     throw error
   } finally {
@@ -52,7 +80,7 @@ async function ask(request: Hdf5Request): Promise<Exclude<Hdf5Reply, { failure: 
 }
 
 function startThread(): Thread {
-  const shared = new SharedArrayBuffer(4)
+  const shared = new SharedArrayBuffer(PROGRESS.count * Int32Array.BYTES_PER_ELEMENT)
   const workerData: Hdf5WorkerData = { progress: shared }
   // The library writes its own complaints to the standard streams beside throwing them.
   const worker = new Worker(new URL('./hdf5-worker.js', import.meta.url), {
@@ -95,16 +123,16 @@ function exchange(worker: Worker, progress: Int32Array, request: Hdf5Request): P
   })
 }
 
-/** Calls `onStall` when the counter stands still although the process computes. */
+/** Calls `onStall` when the thread neither moves nor waits for the disk although the process computes. */
 function watchProgress(progress: Int32Array, bytes: number, onStall: () => void): NodeJS.Timeout {
   const limit = STALL_MS + bytes * STALL_MS_PER_BYTE
   let seen = -1
   let since = performance.now()
   let cpu = process.cpuUsage()
   return setInterval(() => {
-    const now = Atomics.load(progress, 0)
+    const now = Atomics.load(progress, PROGRESS.moves)
     const { user, system } = process.cpuUsage(cpu)
-    if (now !== seen) {
+    if (now !== seen || Atomics.load(progress, PROGRESS.isReading) === 1) {
       seen = now
       since = performance.now()
       cpu = process.cpuUsage()

@@ -1,6 +1,7 @@
 import { Dataset, File as H5File, Group, ready, type Metadata } from 'h5wasm'
 
 import { elementCount } from '../tensor.js'
+import { cutBox, placeBox, type Box } from './hdf5-boxes.js'
 import type {
   DescribeRequest,
   Hdf5Dataset,
@@ -84,6 +85,8 @@ export class OpenHdf5 {
     const metadata = module.get_dataset_metadata(this.file.file_id, `/${dataset}`)
     if (metadata.virtual_sources !== undefined)
       throw new Error('its values are in other files (a virtual dataset)')
+    // the library would write beyond the memory that it is given
+    if (metadata.size !== bytesPerElement) throw new Error('the file has changed since it was opened')
     const length = elementCount(count) * bytesPerElement
     const chunk = Math.min(
       elementCount(metadata.chunks ?? [0]) * bytesPerElement,
@@ -92,17 +95,18 @@ export class OpenHdf5 {
     this.window.allow(length)
     allowMemory(this.window.length + CHUNK_COPIES * chunk)
     const bytes = new Uint8Array(length)
-    let at = 0
-    for (const box of pieces(offset, count, bytesPerElement, metadata.chunks ?? [])) {
-      at += this.copyOut(dataset, box, bytesPerElement, bytes.subarray(at))
-    }
+    const whole = { offset, count }
+    for (const part of cutBox(whole, metadata.chunks ?? [], PIECE_BYTES / bytesPerElement))
+      this.copyOut(dataset, part, bytesPerElement, (values) => {
+        placeBox(bytes, whole, values, part, bytesPerElement)
+      })
     return bytes
   }
 
   private describeGroup(group: Group, path: string, depth: number, walk: Walk): void {
     walk.groups.push({ path, attributes: this.textAttributes(`/${path}`, walk.attributes) })
     for (const name of group.keys()) {
-      this.window.progress()
+      this.window.moved()
       if (++walk.objects > MAX_OBJECTS) throw new Error(`more than ${MAX_OBJECTS} objects`)
       if (name === '' || name === '.' || name.includes('/')) throw new Error(`an object is named '${name}'`)
       const inner = path === '' ? name : `${path}/${name}`
@@ -157,25 +161,24 @@ export class OpenHdf5 {
     return (module.get_symbolic_link(this.file.file_id, path) as string | null) !== null
   }
 
-  /** Reads a box through the library's memory; returns its bytes. */
-  private copyOut(dataset: string, box: Box, bytesPerElement: number, target: Uint8Array): number {
-    const length = elementCount(box.count) * bytesPerElement
+  /** Reads a box into the library's memory and hands out its bytes there. */
+  private copyOut(
+    dataset: string,
+    { offset, count }: Box,
+    bytesPerElement: number,
+    take: (values: Uint8Array) => void,
+  ): void {
+    const length = elementCount(count) * bytesPerElement
     const pointer = module._malloc(length)
-    if (pointer === 0 && length > 0) throw new Error(`no memory for ${length} bytes`)
+    if (pointer === 0) throw new Error(`no memory for ${length} bytes`)
     // of a single number HDF5 takes no box
     const big = (values: readonly number[]): bigint[] | null =>
       values.length === 0 ? null : values.map(BigInt)
-    module.get_dataset_data(
-      this.file.file_id,
-      `/${dataset}`,
-      big(box.count),
-      big(box.offset),
-      big(box.count.map(() => 1)),
-      BigInt(pointer),
-    )
-    target.set(module.HEAPU8.subarray(pointer, pointer + length))
+    const strides = big(count.map(() => 1))
+    const id = this.file.file_id
+    module.get_dataset_data(id, `/${dataset}`, big(count), big(offset), strides, BigInt(pointer))
+    take(module.HEAPU8.subarray(pointer, pointer + length))
     module._free(pointer)
-    return length
   }
 }
 
@@ -186,35 +189,4 @@ interface Walk {
   readonly attributes: RegExp
   readonly skip: RegExp
   objects: number
-}
-
-interface Box {
-  readonly offset: readonly number[]
-  readonly count: readonly number[]
-}
-
-/** Cuts a box along its first axis of more than one element, at whole chunks where the dataset has them. */
-function* pieces(
-  offset: readonly number[],
-  count: readonly number[],
-  bytesPerElement: number,
-  chunks: readonly number[],
-): Generator<Box> {
-  const axis = count.findIndex((size) => size > 1)
-  const total = elementCount(count) * bytesPerElement
-  if (total === 0) return
-  if (axis < 0 || total <= PIECE_BYTES) {
-    yield { offset, count }
-    return
-  }
-  const size = count[axis]!
-  const chunk = chunks[axis] ?? 1
-  const rows = Math.max(1, Math.floor((PIECE_BYTES * size) / total / chunk)) * chunk
-  for (let row = 0; row < size;) {
-    const taken = Math.min(rows - ((offset[axis]! + row) % chunk), size - row)
-    const box = { offset: offset.with(axis, offset[axis]! + row), count: count.with(axis, taken) }
-    if (chunks.length > 0 || taken > 1) yield box
-    else yield* pieces(box.offset, box.count, bytesPerElement, chunks)
-    row += taken
-  }
 }

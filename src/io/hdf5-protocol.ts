@@ -58,7 +58,10 @@ export type Hdf5Reply =
   | { readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly failure: string }
 
-/** What the thread is started with: a counter (Int32) that it moves whenever it gets on, seen by the one who waits. */
+/** What the thread is started with: two numbers (Int32) that tell the one who waits how it gets on. */
 export interface Hdf5WorkerData {
   readonly progress: SharedArrayBuffer
 }
+
+/** The numbers of `progress`: one that moves whenever the thread gets on, and one that is 1 while it waits for the disk. */
+export const PROGRESS = { moves: 0, isReading: 1, count: 2 } as const

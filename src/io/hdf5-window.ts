@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 
-import type { Hdf5Source } from './hdf5-protocol.js'
+import { PROGRESS, type Hdf5Source } from './hdf5-protocol.js'
 
 /**
  * A request on a file reads some of its bytes more than once (the library's caches are small), but not endlessly: a
@@ -27,11 +27,15 @@ export class Hdf5Window {
 
   constructor(
     private readonly source: Hdf5Source,
-    /** Tells who waits that the library gets on. */
-    readonly progress: () => void,
+    private readonly progress: Int32Array,
   ) {
     this.length = 'bytes' in source ? source.bytes.length : source.length
     this.descriptor = 'bytes' in source ? undefined : openSync(source.path, 'r')
+  }
+
+  /** Tells the one who waits that the library gets on. */
+  moved(): void {
+    Atomics.add(this.progress, PROGRESS.moves, 1)
   }
 
   /** Starts a new request that may make the library hand out `bytes`. */
@@ -41,7 +45,7 @@ export class Hdf5Window {
 
   /** Copies bytes of the window to `target`; returns how many there were. */
   read(target: Uint8Array, position: number): number {
-    this.progress()
+    this.moved()
     const length = Math.max(0, Math.min(target.length, this.length - position))
     this.budget -= Math.max(length, LEAST_READ)
     if (this.budget < 0) throw new Error('corrupt: reading it goes round in circles')
@@ -69,7 +73,13 @@ export class Hdf5Window {
 
   private load(target: Uint8Array, position: number): number {
     const { offset } = this.source as { offset: number }
-    return readSync(this.descriptor!, target, 0, target.length, offset + position)
+    Atomics.store(this.progress, PROGRESS.isReading, 1)
+    try {
+      return readSync(this.descriptor!, target, 0, target.length, offset + position)
+    } finally {
+      Atomics.store(this.progress, PROGRESS.isReading, 0)
+      this.moved()
+    }
   }
 
   close(): void {

@@ -77,6 +77,24 @@ describe('checkpoints of Keras', () => {
     })
   })
 
+  it('passes over an optimizer that counted nothing', async () => {
+    const folder = file('uncounted')
+    mkdirSync(folder)
+    for (const name of ['epoch-3.weights.h5', 'epoch-4.weights.h5']) {
+      const bytes = await writeHdf5((to) => {
+        const layer = to.create_group('layers').create_group('dense').create_group('vars')
+        layer.create_dataset({ name: '0', data: new Float32Array([1, 2]), shape: [1, 2] })
+        const optimizer = to.create_group('optimizer').create_group('vars')
+        optimizer.create_dataset({ name: '0', data: new BigInt64Array([0n]), shape: [] })
+      })
+      writeFileSync(join(folder, name), bytes)
+    }
+    const { stepUnit, checkpoints } = await openTrajectory(folder)
+    expect([stepUnit, ...checkpoints.map(({ step }) => step)]).to.deep.equal(['epoch', 3, 4])
+    expect([...checkpoints[0]!.tensors.keys()]).to.deep.equal(['dense/kernel'])
+    expect([...(await openSave(join(folder, 'epoch-3.weights.h5'))).counters]).to.deep.equal([['step', 0]])
+  })
+
   it('reads bfloat16 only where the file says that it is', async () => {
     expect((await openSave(`${FOLDER}/dtypes.weights.h5`)).tensors.get('bfloat16/kernel')?.dtype).to.equal(
       'bfloat16',
@@ -288,7 +306,7 @@ describe('checkpoints of Keras', () => {
     const random = new Random('keras')
     const names = ['functional.keras', 'functional.weights.h5', 'keras-2.h5', 'sharded_00001.weights.h5']
     let failures = 0
-    for (let i = 0; i < 80; i += 1) {
+    for (let i = 0; i < 60; i += 1) {
       const name = names[i % names.length]!
       const damaged = damage(readFileSync(`${FOLDER}/${name}`), random)
       const path = file(name.replace('sharded', 'damaged'), damaged)
@@ -304,7 +322,7 @@ describe('checkpoints of Keras', () => {
       expect(outcome, outcome.stack).to.be.instanceOf(RetrogradError)
       expect(outcome.message).to.contain(path)
     }
-    expect(failures).to.be.greaterThan(20)
+    expect(failures).to.be.greaterThan(15)
   })
 })
 
