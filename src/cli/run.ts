@@ -72,6 +72,10 @@ const OPTIONS = {
   },
   ...LOSS_OPTIONS,
   out: { type: 'string', demandOption: true, describe: 'Folder that the tables are written to' },
+  map: {
+    type: 'string',
+    describe: 'JSON file that says which tensor is which: {"NAME IN THE NETWORK": "NAME IN THE CHECKPOINTS"}',
+  },
   input: { type: 'string', describe: 'Name of the input array [x, inputs or images]' },
   target: { type: 'string', describe: 'Name of the target array [y, targets or labels]' },
   scale: {
@@ -183,7 +187,7 @@ async function report(argv: RunArguments, { manifest, outcome }: RunResult, seco
 }
 
 async function runOptions(argv: RunArguments): Promise<RunOptions> {
-  const { input, target, steps, batchSize } = argv
+  const { map, input, target, steps, batchSize } = argv
   return {
     checkpoints: argv.checkpoints,
     model: argv.model,
@@ -197,6 +201,7 @@ async function runOptions(argv: RunArguments): Promise<RunOptions> {
     batchNorm: argv.batchnorm,
     out: argv.out,
     overwrite: argv.overwrite,
+    ...(map !== undefined && { map }),
     ...(input !== undefined && { input }),
     ...(target !== undefined && { target }),
     ...(steps !== undefined && { steps: parseStepRange(steps) }),

@@ -80,15 +80,10 @@ async function openFolder(path: string): Promise<ArrayFile> {
 
 async function openHdf5(path: string): Promise<ArrayFile> {
   const file = await Hdf5File.open(path, DataError)
-  try {
-    const arrays = file.datasets().map((dataset) => hdf5Array(file, dataset))
-    return onDisk(path, arrays, () => {
-      file.close()
-    })
-  } catch (error) {
-    file.close()
-    throw error
-  }
+  return onDisk(
+    path,
+    file.datasets.map((dataset) => hdf5Array(file, dataset)),
+  )
 }
 
 function hdf5Array(file: Hdf5File, dataset: Hdf5Dataset): StoredArray {
@@ -106,6 +101,6 @@ async function* hdf5Blocks(file: Hdf5File, dataset: Hdf5Dataset, dtype: DType): 
   const step = Math.max(1, Math.floor(HDF5_BLOCK_BYTES / rowBytes))
   for (let row = 0; row < rows; row += step) {
     const count = [Math.min(step, rows - row), ...rest]
-    yield await Promise.resolve(decodeArray(file.read(dataset, [row, ...rest.map(() => 0)], count), dtype))
+    yield decodeArray(await file.read(dataset, [row, ...rest.map(() => 0)], count), dtype)
   }
 }

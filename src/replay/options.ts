@@ -11,6 +11,8 @@ export interface RunOptions {
   readonly checkpoints: string
   /** An ONNX file. */
   readonly model: string
+  /** A file that says which tensor of the checkpoints is which parameter (trajectory/map-file.ts). */
+  readonly map?: string
   /** Data files by the split's name, in the order of the tables' rows. */
   readonly splits: ReadonlyMap<string, string>
   readonly loss: LossSpec

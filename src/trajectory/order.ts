@@ -21,7 +21,11 @@ interface Source {
   readonly text: string
   readonly unit: StepUnit
   readonly numbers: readonly (number | undefined)[]
+  /** Whether it may honestly be the same in several checkpoints: then another source is looked for. */
+  readonly mayRepeat: boolean
 }
+
+const UNEXPLAINED = 'from the number in the file names'
 
 /**
  * Orders the saves of a folder by the best source that all of them share: a counter inside the files, else a number
@@ -52,14 +56,16 @@ export function orderByPosition(saves: readonly Save[]): Order {
   return { placed: saves.map((save, step) => ({ save, step })), stepUnit: 'save', notes: [] }
 }
 
+/** Counters that some trainers start anew with every pass through the data. */
+const WITHIN_EPOCH = new Set<string>(['iter', 'it'])
+
+/** The best source that all saves have, unless it is one that may honestly repeat, and does. */
 function chooseSource(sources: readonly Source[]): Source | undefined {
   const complete = sources.filter(({ numbers }) => numbers.every((number) => number !== undefined))
-  const [first] = complete
-  // Several saves within an epoch carry the same epoch inside; their names may still count steps.
-  if (first?.unit === 'epoch' && hasRepeats(first)) {
-    return complete.find((source) => source.unit !== 'epoch' && !hasRepeats(source)) ?? first
-  }
-  return first
+  const chosen = complete.find((source) => !source.mayRepeat || !hasRepeats(source))
+  if (chosen !== undefined) return chosen
+  const isExplained = complete.some(({ text }) => text !== UNEXPLAINED)
+  return isExplained ? complete[0] : undefined
 }
 
 /** Says so when a source that only some saves have, or that cannot tell them apart, was passed over. */
@@ -71,20 +77,35 @@ function noteOf(source: Source, saves: readonly Save[]): string[] {
 }
 
 function counterSources(saves: readonly Save[]): Source[] {
-  return COUNTERS.map(([name, unit]) => ({
-    text: `from '${name}' inside the files`,
-    unit,
-    numbers: saves.map((save) => save.counters.get(name)),
-  }))
+  return COUNTERS.map(([name, unit]) => {
+    const numbers = saves.map((save) => save.counters.get(name))
+    return source(`from '${name}' inside the files`, unit, numbers, WITHIN_EPOCH.has(name))
+  })
 }
 
 function nameSources(saves: readonly Save[]): Source[] {
   const inNames = saves.map((save) => numbersInName(save.fileName))
-  return NAME_UNITS.map(([kind, unit]) => ({
-    text: kind === 'number' ? 'from the number in the file names' : `from the ${kind} in the file names`,
-    unit: kind === 'number' ? (saves[0]?.nameUnit ?? unit) : unit,
-    numbers: inNames.map((numbers) => numbers[kind]),
-  }))
+  return NAME_UNITS.map(([kind, unit]) => {
+    const numbers = inNames.map((found) => found[kind])
+    return kind === 'number'
+      ? source(UNEXPLAINED, saves[0]?.nameUnit ?? unit, numbers)
+      : source(`from the ${kind} in the file names`, unit, numbers)
+  })
+}
+
+/** What is the same everywhere (a counter that nobody counted up, the 50 of `resnet50`) tells no step. */
+function source(
+  text: string,
+  unit: StepUnit,
+  numbers: readonly (number | undefined)[],
+  withinEpoch = false,
+): Source {
+  const made = { text, unit, numbers, mayRepeat: false }
+  return { ...made, mayRepeat: unit === 'epoch' || withinEpoch || isConstant(made) }
+}
+
+function isConstant({ numbers }: Pick<Source, 'numbers'>): boolean {
+  return numbers.length > 1 && numbers.every((number) => number === numbers[0])
 }
 
 function hasRepeats({ numbers }: Source): boolean {
@@ -95,7 +116,7 @@ function hasRepeats({ numbers }: Source): boolean {
 function rejectPartialSteps(sources: readonly Source[], saves: readonly Save[]): void {
   for (const { numbers, text } of sources) {
     const lacking = saves.filter((_, i) => numbers[i] === undefined)
-    if (lacking.length * 2 >= saves.length) continue
+    if (lacking.length === 0 || lacking.length * 2 >= saves.length) continue
     throw new CheckpointError(
       `${lacking[0]!.path} tells no step, while ${saves.length - lacking.length} other checkpoints do (${text}); ` +
         'rename it, or move it out of the folder',

@@ -7,6 +7,7 @@ import { CONCURRENT_FILES, findCandidates, isStepFolderWithoutWeights, recognise
 import type { Candidate } from './candidates.js'
 import type { Checkpoint, LeftOut, Trajectory } from './checkpoint.js'
 import { differenceBetween } from './consistency.js'
+import { withoutCopies } from './copies.js'
 import { FOLDER_FORMATS, FORMATS_READ } from './formats/index.js'
 import type { FormatOptions, OpenedFile, Opener, Save, WeightKind } from './formats/format.js'
 import { orderByName, orderByPosition, orderSaves, type Order } from './order.js'
@@ -101,10 +102,13 @@ async function findInFile(path: string, options: FormatOptions): Promise<Found> 
 
 async function findInFolder(folder: string, options: FormatOptions, onFault: OnFault): Promise<Found> {
   const leftOut: LeftOut[] = []
-  const found = await findCandidates(folder, leftOut)
+  const found = await findCandidates(folder, leftOut, options.weights)
   const candidates = ofOneFormat(folder, withoutBystanders(found, leftOut), onFault)
   const files = await openAll(candidates, leftOut, options, onFault)
-  const saves = files.flatMap((file) => file.saves)
+  const saves = await withoutCopies(
+    files.flatMap((file) => file.saves),
+    leftOut,
+  )
   if (files.length > 1 && saves.length > files.length) {
     await Promise.all(files.map((file) => file.close()))
     throw new CheckpointError(
@@ -204,8 +208,8 @@ function rejectFolders(path: string, leftOut: readonly LeftOut[]): void {
   const folder = leftOut.find(isStepFolderWithoutWeights)
   if (folder !== undefined)
     throw new CheckpointFormatError(
-      `${path}: a folder for each checkpoint (such as ${basename(folder.path)}) is read where it holds model.safetensors, ` +
-        'or its shards with model.safetensors.index.json; other weights: copy them to one flat folder, ' +
+      `${path}: a folder for each checkpoint (such as ${basename(folder.path)}) is read where it holds model.safetensors or ` +
+        'pytorch_model.bin, their shards with an index, or one file in a format that is read; other weights: copy them to one flat folder, ' +
         'step-000000.safetensors and so on (docs/recording.md has the lines)',
     )
   const names = new Set(leftOut.map((one) => basename(one.path)))

@@ -79,7 +79,7 @@ if __name__ == "__main__":
     register("keras-weights-h5", "keras-weights-h5", WRITER, "epoch", EPOCHS, "layers/conv2d/vars/0", model="tf-keras-unfused.onnx")
     checkpoint_files("keras", "{epoch:02d}-{val_loss:.2f}.keras", False, keras.optimizers.Adam(0.01))
     register("keras", "keras", WRITER, "epoch", EPOCHS, "layers/conv2d/vars/0", model="tf-keras-unfused.onnx")
-    checkpoint_files("keras-legacy-h5", "model-{epoch:02d}.h5", False, keras.optimizers.SGD(0.01, momentum=0.5))
+    checkpoint_files("keras-legacy-h5", "model-{epoch:02d}.h5", False, keras.optimizers.SGD(0.01))
     register("keras-legacy-h5", "keras-legacy-h5", WRITER, "epoch", EPOCHS, "model_weights/conv1/network/conv1/kernel",
              model="tf-keras-unfused.onnx")
     sharded()

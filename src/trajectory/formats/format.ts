@@ -3,14 +3,31 @@ import type { FloatDType } from '../../io/decode.js'
 import { isFloat } from '../../tensor.js'
 import type { Checkpoint, StepUnit, TensorInfo } from '../checkpoint.js'
 
-/** Names under which trainers keep their progress inside a checkpoint, best first, and what each counts. */
+/**
+ * Names under which trainers keep their progress inside a checkpoint, best first, and what each counts. Updates of the
+ * weights come before passes through the data, and names that say so before those that may count within an epoch. A dot
+ * leads into a dictionary of the checkpoint.
+ */
 export const COUNTERS = [
-  ['global_step', 'step'],
+  ['global_step', 'step'], // Lightning, Hugging Face, many
+  ['global_steps', 'step'], // DeepSpeed
+  ['num_updates', 'step'],
+  ['optimizer_history.num_updates', 'step'], // fairseq: its last entry
+  ['state.timestamp.batch', 'step'], // Composer
+  ['total_steps', 'step'],
   ['step', 'step'],
-  ['iteration', 'iteration'],
+  ['steps', 'step'],
+  ['iteration', 'iteration'], // detectron2, Megatron
+  ['iter_num', 'iteration'], // nanoGPT
+  ['meta.iter', 'iteration'], // MMEngine
   ['iter', 'iteration'],
-  ['iter_num', 'iteration'],
+  ['it', 'iteration'],
   ['epoch', 'epoch'],
+  ['meta.epoch', 'epoch'],
+  ['current_epoch', 'epoch'],
+  ['epochs_completed', 'epoch'],
+  ['state.timestamp.epoch', 'epoch'],
+  ['extra_state.train_iterator.epoch', 'epoch'], // fairseq, which counts the next one at an epoch's end
 ] as const satisfies readonly (readonly [string, StepUnit])[]
 
 export type Counter = (typeof COUNTERS)[number][0]
@@ -34,6 +51,11 @@ export interface OpenedFile {
 /** A file that is sound in its format, but holds no weights. */
 export interface NotACheckpoint {
   readonly reason: string
+}
+
+/** A file of one save, which keeps nothing open. */
+export function oneSave(save: Save | NotACheckpoint): OpenedFile | NotACheckpoint {
+  return 'reason' in save ? save : { saves: [save], close: () => Promise.resolve() }
 }
 
 /**
