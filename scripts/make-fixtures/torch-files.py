@@ -2,15 +2,16 @@
 
   legacy.pt, legacy.protocol4.pt   the format from before 1.6: views, shared storages, all element types
   legacy-trainer.pt                the same, weights and counter beside an optimizer's state
+  legacy-quantized.pt              a quantized tensor in it: refused
   legacy-big-endian.pt             its facts about the machine say big-endian: refused
   no-checksums.pt                  torch.serialization.set_crc32_options(False)
   objects.pt                       argparse, omegaconf, NumPy, pathlib, datetime, enum, classes, a scheduler, attributes
-  subclass.pt                      a parameter with attributes of its own, and a tensor of a subclass: refused
+  attributes.pt, subclass.pt       a parameter with attributes of its own; a tensor of a subclass: refused
   quantized.pt, meta.pt            tensors that are not read: refused
   tar.pt                           an archive as PyTorch 0.1 wrote it: refused
   expected.json                    the values as torch.load gives them
 
-Run from the project's root: python scripts/make-fixtures/torch-files.py   (PyTorch 2.13, NumPy, omegaconf)
+Run from the project's root: python scripts/make-fixtures/torch-files.py   (PyTorch 2.13, NumPy 2.4, omegaconf 2.4)
 """
 
 import argparse

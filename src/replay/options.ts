@@ -19,8 +19,14 @@ export interface RunOptions {
   /** Names of the arrays for the network's input and for the target, where the defaults don't fit. */
   readonly input?: string
   readonly target?: string
+  /** Names of the arrays for a network of several inputs, by the inputs' names. */
+  readonly inputs?: Readonly<Record<string, string>>
   /** Whether uint8 images are divided by 255: where the network takes real numbers (auto), always, never. */
   readonly scale: 'auto' | '255' | 'none'
+  /** Mean and standard deviation that inputs are normalized with after that, one number or one for each channel. */
+  readonly transform?: { readonly mean: readonly number[]; readonly std: readonly number[] }
+  /** The tokens of a sequence, where one long array of tokens is cut into sequences. */
+  readonly context?: number
   readonly steps?: StepRange
   /** Of checkpoints that hold both: the weights themselves, or their running average. Defaults to raw. */
   readonly weights?: WeightKind

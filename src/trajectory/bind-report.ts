@@ -28,6 +28,8 @@ export interface Mismatch {
   readonly reordered: readonly NamedPair[]
   /** A batch normalization that the model's numbers show to be folded. */
   readonly fold: Fold | undefined
+  /** A weight of the network that is one number throughout, as several tensors may have been where it was exported. */
+  readonly merged: string | undefined
   /** Tensors left over that were all zero where the model was exported. */
   readonly zeros: readonly string[]
   /** The checkpoint that the model was exported from, such as `step 30`. */
@@ -72,7 +74,7 @@ export function describeMismatch(
 }
 
 function reason(mismatch: Mismatch): string {
-  const { missing, leftOver, shapes, ambiguous, reordered, zeros, origin } = mismatch
+  const { missing, leftOver, shapes, ambiguous, reordered, zeros, merged, origin } = mismatch
   const reasons = [
     ...(leftOver.some(({ name }) => isStatistic(name)) ? [foldReason(mismatch)] : []),
     ...(isTransposed(mismatch) ? ['the exporter transposed the weights of Linear layers'] : []),
@@ -81,6 +83,9 @@ function reason(mismatch: Mismatch): string {
       ? [
           `${listNames(zeros)} is all zero at ${origin!}, from which the model was exported, and exporters drop a bias of zeros`,
         ]
+      : []),
+    ...(merged !== undefined
+      ? [`the exporter keeps equal arrays once: ${merged} is one number throughout and may stand for others`]
       : []),
     ...(ambiguous.length > 0
       ? ['several weights could be each other: their numbers are the same, or tell nothing']
@@ -116,11 +121,13 @@ function reorderedReason(reordered: readonly NamedPair[]): string {
   )
 }
 
-function remedy({ missing, leftOver, zeros, ambiguous, origin }: Mismatch): string {
+function remedy({ missing, leftOver, zeros, merged, ambiguous, origin }: Mismatch): string {
   if (missing.some(({ name }) => name.includes('_fused_bn'))) return REMEDY_FOR_TF2ONNX
   if (missing.some(({ name }) => name.includes('batchnorm/'))) return REMEDY_FOR_KERAS
   if (zeros.length > 0 || (ambiguous.length > 0 && origin !== undefined))
     return `export the model from a later checkpoint than ${origin!}, in which these have numbers of their own`
+  if (merged !== undefined)
+    return `export the model after some training, in which weights have numbers of their own, and with ${EXPORT_LINE}`
   const line = `the network must keep the names and shapes of the state_dict: ${EXPORT_LINE}`
   return leftOver.some(({ name }) => isStatistic(name))
     ? line

@@ -1,7 +1,8 @@
+import { elementCount, formatShape } from '../tensor.js'
 import type { Mismatch } from './bind-report.js'
 import type { BindOptions } from './bind.js'
 import { findFold, isStatistic, type Fold } from './fold.js'
-import type { BoundCheckpoint } from './network.js'
+import type { BoundCheckpoint, NetworkTensor } from './network.js'
 import type { Ties } from './tie.js'
 
 /** What did not fit, with what the numbers say about why. */
@@ -21,6 +22,7 @@ export async function mismatchOf(
     ambiguous,
     reordered,
     fold: await foldOf(ties, checkpoints),
+    merged: mergedInto(ties),
     zeros: origin === undefined ? [] : await allZero(leftOver, origin),
     ...(origin && { origin: `${stepUnit ?? 'step'} ${origin.step}` }),
   }
@@ -41,6 +43,21 @@ async function foldOf(
     if (fold !== undefined) return fold
   }
   return undefined
+}
+
+/** Vectors longer than this are no normalization's or bias' ones and zeros. */
+const LONGEST_MERGED = 2 ** 20
+
+/** A weight of equal numbers that stands for tensors left over as well: exporters keep equal arrays once. */
+function mergedInto({ ties, leftOver }: Ties): string | undefined {
+  const shapes = new Set(leftOver.map(({ shape }) => formatShape(shape)))
+  const isConstant = ({ read, shape }: NetworkTensor): boolean => {
+    if (read === undefined || elementCount(shape) < 2 || elementCount(shape) > LONGEST_MERGED) return false
+    const numbers = read()
+    return numbers.every((value: number) => value === numbers[0])
+  }
+  return ties.find(({ parameter }) => shapes.has(formatShape(parameter.shape)) && isConstant(parameter))
+    ?.parameter.name
 }
 
 /** Tensors of zeros: exporters drop a bias that adds nothing. */

@@ -76,11 +76,11 @@ def export():
 if __name__ == "__main__":
     keras.utils.set_random_seed(1)
     checkpoint_files("keras-weights-h5", "{epoch:02d}-{val_loss:.2f}.weights.h5", True, keras.optimizers.SGD(0.01))
-    register("keras-weights-h5", "keras-weights-h5", WRITER, "epoch", EPOCHS, "layers/conv2d/vars/0", model="tf-keras-unfused.onnx")
+    register("keras-weights-h5", "keras-weights-h5", WRITER, "step", EPOCHS, "layers/conv2d/vars/0", model="tf-keras-unfused.onnx")
     checkpoint_files("keras", "{epoch:02d}-{val_loss:.2f}.keras", False, keras.optimizers.Adam(0.01))
-    register("keras", "keras", WRITER, "epoch", EPOCHS, "layers/conv2d/vars/0", model="tf-keras-unfused.onnx")
+    register("keras", "keras", WRITER, "step", EPOCHS, "layers/conv2d/vars/0", model="tf-keras-unfused.onnx")
     checkpoint_files("keras-legacy-h5", "model-{epoch:02d}.h5", False, keras.optimizers.SGD(0.01))
-    register("keras-legacy-h5", "keras-legacy-h5", WRITER, "epoch", EPOCHS, "model_weights/conv1/network/conv1/kernel",
+    register("keras-legacy-h5", "keras-legacy-h5", WRITER, "step", EPOCHS, "model_weights/conv1/network/conv1/kernel",
              model="tf-keras-unfused.onnx")
     sharded()
     nested()

@@ -4,13 +4,13 @@ import { CheckpointError } from '../../errors.js'
 const MAX_INTEGER_BYTES = 256
 
 /**
- * Memory that the values of a pickle may take: PyTorch writes some 150 bytes for a tensor, whose values take ten times as
- * many; a pickle of nothing but empty dictionaries would take two hundred.
+ * Memory that the values of a pickle may take: PyTorch writes some 100 bytes for a tensor, whose values take twenty times
+ * as many; a pickle of nothing but empty dictionaries would take two hundred times its size.
  */
-const MEMORY = { atLeast: 2 ** 24, perByte: 16, atMost: 2 ** 29 } as const
+const MEMORY = { atLeast: 2 ** 24, perByte: 32, atMost: 2 ** 30 } as const
 
 /** Bytes of memory that a value takes, about: a slot on the stack, and what hangs on it. */
-export const COST = { slot: 8, number: 16, list: 64, map: 200, memo: 40 } as const
+export const COST = { slot: 8, number: 16, list: 64, map: 200, memo: 64 } as const
 
 /** A pickle that goes on where the bytes at hand end: the caller may have more. */
 export class PickleEnds extends CheckpointError {}

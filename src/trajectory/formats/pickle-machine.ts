@@ -144,6 +144,7 @@ export class PickleMachine extends PickleBytes implements PickleContext {
     const set = this.top()
     if (set instanceof PlainObject) return this
     if (!(set instanceof Set)) throw this.corrupt('items for what is no set')
+    this.charge(COST.memo * items.length)
     for (const item of items) set.add(item)
     return this
   }

@@ -18,7 +18,7 @@ const ZIP_SIGNATURE = [0x50, 0x4b, 0x03, 0x04]
  * torch.save stores its pickle as it is. One that a zip tool packed is read where it is of a usual size: a packed one may
  * be a thousand times as large as the file.
  */
-const MAX_PACKED_PICKLE_BYTES = 8 * 2 ** 20
+const MAX_PACKED_PICKLE_BYTES = 2 * 2 ** 20
 
 /**
  * A tensor that is a part of its storage is checked too, where no more than this many times its bytes are read for it;
