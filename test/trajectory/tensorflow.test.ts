@@ -183,7 +183,7 @@ describe('checkpoints of TensorFlow', () => {
       'an index without its data file',
       { data: 'missing' },
       CheckpointError,
-      /the file ckpt-2\.data-00000-of-00001 that it names cannot be opened/,
+      /its data file ckpt-2\.data-00000-of-00001 is missing/,
     ],
     [
       'big-endian numbers',

@@ -22,7 +22,6 @@ import type {
   Save,
 } from './format.js'
 
-const MODEL = 'flax_model.msgpack'
 const SHARD = /^flax_model-\d{5}-of-(\d{5})\.msgpack$/
 
 type FlaxTensor = TensorInfo & FlaxArray & { readonly file: string }
@@ -37,14 +36,12 @@ export const flax: CheckpointFormat = {
   open: (path, options) => openFiles([path], path, options),
 }
 
-/** A folder for each checkpoint with `flax_model.msgpack`, or its shards, as transformers saved Flax's models. */
+/** A folder for each checkpoint with the shards of a model, as transformers saved large ones of Flax. */
 export const flaxFolder: FolderFormat = {
-  name: 'folders of Flax models',
-  alsoHolds: 'a model of Flax in a folder of its own',
-  matchFolder: (names) => names.has(MODEL) || [...names].some((name) => SHARD.test(name)),
+  name: 'folders of shards of Flax',
+  matchFolder: (names) => [...names].some((name) => SHARD.test(name)),
   open: async (path, options) => {
-    const names = await readdir(path)
-    const files = names.includes(MODEL) ? [MODEL] : completeShards(names, path)
+    const files = completeShards(await readdir(path), path)
     return openFiles(
       files.map((name) => join(path, name)),
       path,

@@ -7,7 +7,7 @@ import { npz } from './npz.js'
 import { onnx } from './onnx.js'
 import { pytorch } from './pytorch.js'
 import { safetensors } from './safetensors.js'
-import { tensorflow, tensorflowFolder } from './tensorflow.js'
+import { savedModel, tensorflow } from './tensorflow.js'
 import { tfjs, tfjsFolder } from './tfjs.js'
 import type { CheckpointFormat, FolderFormat } from './format.js'
 
@@ -28,7 +28,7 @@ export const FORMATS: readonly CheckpointFormat[] = [
 export const FOLDER_FORMATS: readonly FolderFormat[] = [
   huggingFace,
   huggingFaceBin,
-  tensorflowFolder,
+  savedModel,
   tfjsFolder,
   flaxFolder,
   kerasFolder,

@@ -5,7 +5,6 @@ import { basename, join } from 'node:path'
 
 import { CheckpointError, reasonOf } from '../../errors.js'
 import { fingerprintFile } from '../../io/hash.js'
-import { insideFolder } from '../../io/inside-folder.js'
 import { npyFile, type NpyBytes } from '../../io/npy.js'
 import { withFile } from '../../io/ranged-file.js'
 import { requireFloat, type FolderFormat } from './format.js'
@@ -13,7 +12,7 @@ import { countersIn, describeArray, readArray, withoutCounters, type NumpyTensor
 
 const NPY = '.npy'
 
-/** Folders within folders: modules nest less deeply, and a ring of links ends here. */
+/** Folders within folders: modules nest less deeply. */
 const MAX_DEPTH = 16
 
 /** Folders that are looked into before one counts as no checkpoint: the first modules of any network hold arrays. */
@@ -88,10 +87,7 @@ async function listArrays(folder: string, prefix: string, depth: number): Promis
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (entry.isDirectory())
       found.push(...(await listArrays(entryPath(entry), `${prefix}${entry.name}/`, depth + 1)))
-    else if (entry.name.endsWith(NPY)) {
-      await insideFolder(folder, entry.name, folder, CheckpointError)
-      found.push(`${prefix}${entry.name.slice(0, -NPY.length)}`)
-    }
+    else if (entry.name.endsWith(NPY)) found.push(`${prefix}${entry.name.slice(0, -NPY.length)}`)
     if (found.length > MAX_FILES) throw new CheckpointError(`${folder}: more than ${MAX_FILES} arrays`)
   }
   return found

@@ -1,9 +1,8 @@
 import { stat } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 import { CheckpointError, CheckpointFormatError, reasonOf } from '../../errors.js'
 import { crc32c, maskedCrc32c } from '../../io/crc32c.js'
-import { insideFolder } from '../../io/inside-folder.js'
 import { withFile } from '../../io/ranged-file.js'
 import { readSortedTable, type TableEntry } from '../../io/sorted-table.js'
 import { BYTES_PER_ELEMENT, elementCount, type StoredDType } from '../../tensor.js'
@@ -146,10 +145,17 @@ async function findShards(path: string, count: number): Promise<Shard[]> {
   const shards: Shard[] = []
   for (let i = 0; i < count; i++) {
     const name = `${prefix}.data-${number(i)}-of-${number(count)}`
-    const file = await insideFolder(dirname(path), name, path, CheckpointError)
-    shards.push({ path: file, size: (await stat(file)).size })
+    shards.push(await sizedShard(join(dirname(path), name), path))
   }
   return shards
+}
+
+async function sizedShard(path: string, index: string): Promise<Shard> {
+  const stats = await stat(path).catch(() => undefined)
+  if (stats?.isFile() === true) return { path, size: stats.size }
+  throw new CheckpointError(
+    `${index}: its data file ${basename(path)} is missing; the save or the copy was cut off`,
+  )
 }
 
 function placeTensor(path: string, name: string, entry: BundleEntry, shards: readonly Shard[]): BundleTensor {

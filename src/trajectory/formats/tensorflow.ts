@@ -1,4 +1,3 @@
-import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
 import { CheckpointError } from '../../errors.js'
@@ -46,29 +45,15 @@ export const tensorflow: CheckpointFormat = {
   }),
 }
 
-/** A folder for each checkpoint: a SavedModel, whose `variables/` hold one, or a folder with a single index. */
-export const tensorflowFolder: FolderFormat = {
-  name: 'folders of TensorFlow checkpoints',
-  alsoHolds: 'a model of TensorFlow in a folder of its own',
-  matchFolder: (names) => isSavedModel(names) || onlyIndex(names) !== undefined,
-  open: async (path, options) => {
-    const names = new Set(await readdir(path))
-    const index = isSavedModel(names) ? join(VARIABLES, `${VARIABLES}.index`) : onlyIndex(names)
-    if (index === undefined) throw new CheckpointError(`${path}: its index has gone`)
-    return { saves: [await openSave(join(path, index), path, options)], close: () => Promise.resolve() }
-  },
-}
-
-function isSavedModel(names: ReadonlySet<string>): boolean {
-  return names.has('saved_model.pb') && names.has(VARIABLES)
-}
-
-function onlyIndex(names: ReadonlySet<string>): string | undefined {
-  const found = [...names].filter((name) => {
-    const prefix = name.replace(INDEX, '')
-    return prefix !== name && [...names].some((other) => other.startsWith(`${prefix}.data-00000-of-`))
-  })
-  return found.length === 1 ? found[0] : undefined
+/** A folder for each checkpoint that is a SavedModel: its `variables/` hold one. */
+export const savedModel: FolderFormat = {
+  name: 'SavedModel folders of TensorFlow',
+  alsoHolds: 'a SavedModel of TensorFlow, not a checkpoint',
+  matchFolder: (names) => names.has('saved_model.pb') && names.has(VARIABLES),
+  open: async (path, options) => ({
+    saves: [await openSave(join(path, VARIABLES, `${VARIABLES}.index`), path, options)],
+    close: () => Promise.resolve(),
+  }),
 }
 
 /** The header's key is empty: nothing shared, nothing added. */
