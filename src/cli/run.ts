@@ -9,6 +9,7 @@ import { GRANULARITIES } from '../tables/schema.js'
 import { WEIGHT_KINDS } from '../trajectory/formats/format.js'
 import { parseStepRange } from '../trajectory/step-range.js'
 import { checkOptions } from './check-options.js'
+import { DATA_OPTIONS, readDataOptions } from './data-options.js'
 import { onInterrupt } from './interrupt.js'
 import { LOSS_OPTIONS, readLoss } from './loss-options.js'
 import { formatSeconds, progressDisplay } from './progress.js'
@@ -37,6 +38,14 @@ const EXAMPLES: readonly [string, string][] = [
     'BatchNorm on the statistics of each micro-batch, as in training',
   ],
   [
+    "$0 run checkpoints/ --model resnet.onnx --train cifar-10-batches-bin --transform '[0.49,0.48,0.45],[0.25,0.24,0.26]' --loss cross-entropy --out results",
+    'inputs normalized as in training, channel by channel',
+  ],
+  [
+    '$0 run checkpoints/ --model gpt.onnx --train train.bin --context 128 --loss cross-entropy --out results',
+    'sequences of 128 tokens cut from one long file, each against the next token',
+  ],
+  [
     '$0 run checkpoints/ --model with-loss.onnx --train train.npz --loss output:loss --val test=test.npz --out results',
     'a loss that the graph computes; a split with a name of its own',
   ],
@@ -61,7 +70,8 @@ const OPTIONS = {
   train: {
     type: 'string',
     demandOption: true,
-    describe: 'Data that the loss is averaged over: .npz, .npy, .h5',
+    describe:
+      'Data that the loss is averaged over: .npz .npy .h5 .safetensors .parquet .arrow .csv .tsv, MNIST, CIFAR, or a folder',
   },
   val: {
     type: 'string',
@@ -72,14 +82,11 @@ const OPTIONS = {
   },
   ...LOSS_OPTIONS,
   out: { type: 'string', demandOption: true, describe: 'Folder that the tables are written to' },
-  input: { type: 'string', describe: 'Name of the input array [x, inputs or images]' },
-  target: { type: 'string', describe: 'Name of the target array [y, targets or labels]' },
-  scale: {
+  map: {
     type: 'string',
-    choices: ['auto', '255', 'none'] as const,
-    default: 'auto' as const,
-    describe: 'Divide image bytes by 255: where the network takes real numbers, always, never',
+    describe: 'JSON file that says which tensor is which: {"NAME IN THE NETWORK": "NAME IN THE CHECKPOINTS"}',
   },
+  ...DATA_OPTIONS,
   steps: { type: 'string', describe: 'Use only these steps: FROM:TO:STRIDE, inclusive' },
   weights: {
     choices: WEIGHT_KINDS,
@@ -183,22 +190,21 @@ async function report(argv: RunArguments, { manifest, outcome }: RunResult, seco
 }
 
 async function runOptions(argv: RunArguments): Promise<RunOptions> {
-  const { input, target, steps, batchSize } = argv
+  const { map, steps, batchSize } = argv
   return {
     checkpoints: argv.checkpoints,
     model: argv.model,
     splits: namedSplits(argv),
     loss: await readLoss(argv),
-    scale: argv.scale,
     weights: argv.weights,
+    ...readDataOptions(argv),
     tolerance: positive('--tolerance', argv.tolerance),
     maxSplits: powerOfTwo('--max-splits', argv.maxSplits),
     granularity: argv.granularity,
     batchNorm: argv.batchnorm,
     out: argv.out,
     overwrite: argv.overwrite,
-    ...(input !== undefined && { input }),
-    ...(target !== undefined && { target }),
+    ...(map !== undefined && { map }),
     ...(steps !== undefined && { steps: parseStepRange(steps) }),
     ...(batchSize !== undefined && { batchSize: wholeNumber('--batch-size', batchSize) }),
   }

@@ -1,84 +1,91 @@
-import type { Dataset, File as H5File } from 'h5wasm/node'
-
-import { BYTES_PER_ELEMENT, elementCount, type DType } from '../tensor.js'
+import { BYTES_PER_ELEMENT, elementCount } from '../tensor.js'
 import { reasonOf } from '../errors.js'
 import type { ErrorClass } from './corrupt.js'
+import { askHdf5 } from './hdf5-client.js'
+import type { Hdf5Dataset, Hdf5Description, Hdf5Group, Hdf5Source } from './hdf5-protocol.js'
 import { withFile } from './ranged-file.js'
 import { MAX_DEFLATE_RATIO } from './zip.js'
 
-type H5Wasm = typeof import('h5wasm/node')
+export type { Hdf5Dataset, Hdf5Group, Hdf5Source } from './hdf5-protocol.js'
 
 const SIGNATURE = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]
-
-/** The classes of HDF5 types that hold numbers (H5T_class_t): integers, floats, and enumerations for booleans. */
-const TYPE_CLASS = { integer: 0, float: 1, enumeration: 8 } as const
-
-/** A dataset at the root of an HDF5 file. `dtype` is absent for types that are no numbers (strings, compounds). */
-export interface Hdf5Dataset {
-  readonly name: string
-  readonly shape: readonly number[]
-  readonly dtype: DType | undefined
-}
 
 /** True when the bytes start with the signature of HDF5. */
 export function looksLikeHdf5(head: Uint8Array): boolean {
   return SIGNATURE.every((byte, i) => head[i] === byte)
 }
 
-let library: Promise<H5Wasm> | undefined
-
-/** Loads the HDF5 library on first use, since its WebAssembly takes long to start; its errors are thrown, not printed. */
-function loadLibrary(): Promise<H5Wasm> {
-  library ??= (async () => {
-    const h5wasm = await import('h5wasm/node')
-    const module = await h5wasm.ready
-    module.activate_throwing_error_handler()
-    return h5wasm
-  })()
-  return library
+/** What is wanted of a file when it is opened. */
+export interface Hdf5Options {
+  /** Look into groups as well; else only what lies at the root is listed. */
+  readonly nested?: boolean
+  /** The names of the attributes of groups that are read where they hold text; none by default. */
+  readonly attributes?: RegExp
+  /** Paths that are passed over, with all that lies under them; none by default. */
+  readonly skip?: RegExp
 }
 
-/** An open HDF5 file, of which slices of the datasets at its root are read. Links to other files are not followed. */
+/**
+ * What an HDF5 file holds, and slices of its datasets. Links to other files (and soft links) are not followed, virtual
+ * datasets are not read. No file stays open in between.
+ */
 export class Hdf5File {
+  readonly datasets: readonly Hdf5Dataset[]
+  readonly groups: ReadonlyMap<string, Hdf5Group>
+
   private constructor(
+    /** The file, and the entry of the archive that it may be, for messages. */
     readonly path: string,
+    /** In bytes. */
     readonly size: number,
-    private readonly h5: H5Wasm,
-    private readonly file: H5File,
+    private readonly source: () => Promise<Hdf5Source>,
     private readonly Fault: ErrorClass,
-  ) {}
+    { datasets, groups }: Hdf5Description,
+  ) {
+    this.datasets = datasets
+    this.groups = new Map(groups.map((group) => [group.path, group]))
+  }
 
   /** @throws Fault when the file is no HDF5, truncated or corrupt */
-  static async open(path: string, Fault: ErrorClass): Promise<Hdf5File> {
+  static async open(path: string, Fault: ErrorClass, options: Hdf5Options = {}): Promise<Hdf5File> {
     const { head, size } = await withFile(path, Fault, async (file) => ({
       head: await file.read(0, Math.min(file.size, SIGNATURE.length)),
       size: file.size,
     }))
     if (!looksLikeHdf5(head)) throw new Fault(`${path}: not an HDF5 file`)
-    const h5 = await loadLibrary()
-    const file = guard(path, Fault, 'cannot be opened as HDF5', () => new h5.File(path, 'r'))
-    return new Hdf5File(path, size, h5, file, Fault)
+    return Hdf5File.openSource(
+      path,
+      size,
+      () => Promise.resolve({ path, offset: 0, length: size }),
+      Fault,
+      options,
+    )
   }
 
-  /** The datasets at the root, in the file's order. */
-  datasets(): Hdf5Dataset[] {
-    return this.guard('cannot list its datasets', () => {
-      const names = this.file.keys().filter((name) => !this.isLinkByName(name))
-      return names.flatMap((name) => {
-        const entity = this.file.get(name)
-        if (!(entity instanceof this.h5.Dataset)) return []
-        return [{ name, shape: entity.shape ?? [], dtype: dtypeOf(entity) }]
-      })
-    })
+  /**
+   * Opens HDF5 that is a part of another file.
+   * @param where the file and the part, for messages
+   * @param source the bytes; asked for at every read
+   * @throws Fault when it is no HDF5, truncated or corrupt
+   */
+  static async openSource(
+    where: string,
+    size: number,
+    source: () => Promise<Hdf5Source>,
+    Fault: ErrorClass,
+    { nested = false, attributes = /^$/, skip = /^$/ }: Hdf5Options = {},
+  ): Promise<Hdf5File> {
+    const reply = await guard(where, Fault, 'cannot be opened as HDF5', async () =>
+      askHdf5({ kind: 'describe', source: await source(), nested, attributes, skip }),
+    )
+    if (!('description' in reply)) throw new Fault(`${where}: cannot be opened as HDF5`)
+    return new Hdf5File(where, size, source, Fault, reply.description)
   }
 
-  /** A text attribute of the root group, or undefined where there is none. */
-  textAttribute(name: string): string | undefined {
-    return this.guard(`cannot read attribute '${name}'`, () => {
-      if (!Object.keys(this.file.attrs).includes(name)) return undefined
-      const value = this.file.get_attribute(name, false)
-      return typeof value === 'string' ? value : undefined
-    })
+  /** The one text of an attribute of a group (the root by default), or undefined where there is none. */
+  textAttribute(name: string, group = ''): string | undefined {
+    const texts = this.groups.get(group)?.attributes.get(name)
+    return texts?.length === 1 ? texts[0] : undefined
   }
 
   /**
@@ -86,15 +93,19 @@ export class Hdf5File {
    * taken name, dtype and extent from `datasets`.
    * @throws Fault when the dataset is corrupt or keeps its values in other files
    */
-  read(dataset: Hdf5Dataset, offset: readonly number[], count: readonly number[]): Uint8Array<ArrayBuffer> {
+  async read(
+    dataset: Hdf5Dataset,
+    offset: readonly number[] = dataset.shape.map(() => 0),
+    count: readonly number[] = dataset.shape,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const { name, dtype } = dataset
     if (dtype === undefined) throw new this.Fault(`${this.path}: dataset '${name}' does not hold numbers`)
-    const length = elementCount(count) * BYTES_PER_ELEMENT[dtype]
-    return this.guard(`cannot read dataset '${name}'`, () => this.copyOut(name, offset, count, length))
-  }
-
-  close(): void {
-    this.file.close()
+    const bytesPerElement = BYTES_PER_ELEMENT[dtype]
+    const reply = await guard(this.path, this.Fault, `cannot read dataset '${name}'`, async () =>
+      askHdf5({ kind: 'read', source: await this.source(), dataset: name, offset, count, bytesPerElement }),
+    )
+    if (!('bytes' in reply)) throw new this.Fault(`${this.path}: cannot read dataset '${name}'`)
+    return reply.bytes
   }
 
   /**
@@ -103,54 +114,16 @@ export class Hdf5File {
    */
   faultOf(dataset: Hdf5Dataset): string | undefined {
     const bytes = elementCount(dataset.shape) * BYTES_PER_ELEMENT[dataset.dtype ?? 'uint8']
-    if (bytes <= this.size * MAX_DEFLATE_RATIO) return undefined
+    if (bytes <= this.size * (dataset.isChunked ? MAX_DEFLATE_RATIO : 1)) return undefined
     return `claims ${bytes} bytes in a file of ${this.size}: corrupt, or never written`
-  }
-
-  private copyOut(
-    name: string,
-    offset: readonly number[],
-    count: readonly number[],
-    length: number,
-  ): Uint8Array<ArrayBuffer> {
-    const entity = this.file.get(name)
-    if (!(entity instanceof this.h5.Dataset)) throw new Error('no such dataset')
-    if (entity.metadata.virtual_sources) throw new Error('its values are in other files (a virtual dataset)')
-    const module = this.h5.Module
-    const pointer = module._malloc(length)
-    if (pointer === 0 && length > 0) throw new Error(`no memory for ${length} bytes`)
-    try {
-      const big = (values: readonly number[]): bigint[] => values.map(BigInt)
-      const strides = count.map(() => 1n)
-      module.get_dataset_data(
-        this.file.file_id,
-        entity.path,
-        big(count),
-        big(offset),
-        strides,
-        BigInt(pointer),
-      )
-      return new Uint8Array(module.HEAPU8.subarray(pointer, pointer + length))
-    } finally {
-      module._free(pointer)
-    }
-  }
-
-  /** A link by name may lead into any other file; only what lies in this one is read. */
-  private isLinkByName(name: string): boolean {
-    const symbolic = this.file.get_link(`/${name}`) as string | null
-    return symbolic !== null || 'filename' in this.file.get_external_link(`/${name}`)
-  }
-
-  private guard<T>(what: string, read: () => T): T {
-    return guard(this.path, this.Fault, what, read)
   }
 }
 
-function guard<T>(path: string, Fault: ErrorClass, what: string, read: () => T): T {
+async function guard<T>(path: string, Fault: ErrorClass, what: string, read: () => Promise<T>): Promise<T> {
   try {
-    return read()
+    return await read()
   } catch (error) {
+    if (error instanceof Fault) throw error
     throw new Fault(`${path}: ${what}: ${innermostReason(reasonOf(error))}`)
   }
 }
@@ -161,29 +134,4 @@ function innermostReason(report: string): string {
     return 'it is compressed by a filter that is not part of HDF5; save it with gzip or none'
   const entries = [...report.matchAll(/^\s+#\d+: .*? in \w+\(\): (.+)$/gm)]
   return entries.at(-1)?.[1] ?? report.split('\n')[0]!
-}
-
-function dtypeOf(dataset: Dataset): DType | undefined {
-  const { type, size, signed, enum_type } = dataset.metadata
-  if (type === TYPE_CLASS.float) {
-    return size === 8 ? 'float64' : size === 4 ? 'float32' : size === 2 ? 'float16' : undefined
-  }
-  if (type === TYPE_CLASS.integer) return integerType(size, signed)
-  if (type === TYPE_CLASS.enumeration && size === 1 && enum_type?.nmembers === 2) return 'bool'
-  return undefined
-}
-
-function integerType(size: number, signed: boolean): DType | undefined {
-  switch (size) {
-    case 1:
-      return signed ? 'int8' : 'uint8'
-    case 2:
-      return signed ? 'int16' : 'uint16'
-    case 4:
-      return signed ? 'int32' : 'uint32'
-    case 8:
-      return signed ? 'int64' : 'uint64'
-    default:
-      return undefined
-  }
 }

@@ -19,6 +19,15 @@ const LOCAL_HEADER_SIZE = 30
 const LOCAL_HEADER_SIGNATURE = 0x04034b50
 const METHOD = { stored: 0, deflated: 8 } as const
 
+/** The name of the first entry of a zip archive by the file's first bytes; undefined where these are of no archive. */
+export function firstZipEntry(head: Uint8Array): string | undefined {
+  if (head.length < LOCAL_HEADER_SIZE) return undefined
+  const view = new DataView(head.buffer, head.byteOffset, head.length)
+  if (view.getUint32(0, true) !== LOCAL_HEADER_SIGNATURE) return undefined
+  const length = view.getUint16(26, true)
+  return new TextDecoder().decode(head.subarray(LOCAL_HEADER_SIZE, LOCAL_HEADER_SIZE + length))
+}
+
 /** An entry of a zip archive, as its central directory describes it. Sizes in bytes. */
 export interface ZipEntry {
   readonly name: string

@@ -1,10 +1,10 @@
 import type { StepUnit } from './checkpoint.js'
 import type { WeightKind } from './formats/format.js'
 
-const EXTENSION = /\.(?:safetensors|pt|pth|ckpt|bin|h5|hdf5|tar)$/i
+const EXTENSION = /\.(?:safetensors|pt|pth|ckpt|bin|h5|hdf5|tar|keras|weights\.h5|weights\.json)$/i
 
 /** Extensions that only checkpoints have: a file with one that cannot be read is an error, not a bystander. */
-export const CHECKPOINT_EXTENSION = /\.(?:safetensors|pt|pth|ckpt|pth\.tar)$/i
+export const CHECKPOINT_EXTENSION = /\.(?:safetensors|pt|pth|ckpt|pth\.tar|keras|weights\.h5)$/i
 
 /** `last`, `model_best`, `best_model`, `latest-rank0` (Composer), `last-v1` (Lightning), `last_checkpoint` (MMEngine). */
 const ALIAS =
@@ -20,6 +20,8 @@ const COMPANION = new RegExp(
   `^(?:${STATE})(?:[-_.]?\\d.*|[-_.].*)?$|[-_.](?:${STATE}|optim_states)$|^(?:opt\\d+|opt|train|training_args|custom_checkpoint_\\d+)$`,
   'i',
 )
+/** Keras' BackupAndRestore keeps the save before the last one under this extension. */
+const BACKUP = /\.bkp$/i
 /** guided-diffusion's `ema_0.9999_010000`, NeMo's `-EMA`, timm's and others' `model_ema`. */
 const AVERAGE = /(?:^|[-_.])(?:ema|swa)(?:[-_.]|$)/i
 /** The Hugging Face Trainer and Orbax rename a save's folder when it is whole. */
@@ -40,6 +42,7 @@ export function reasonToLeaveOut(fileName: string): string | undefined {
   const name = stem(fileName)
   if (fileName.startsWith('.')) return 'a hidden file'
   if (UNFINISHED.test(fileName)) return 'a save that was not finished'
+  if (BACKUP.test(fileName)) return 'a backup copy'
   if (ALIAS.test(name) || BEST_OF.test(name)) return ALIAS_REASON
   if (RECOVERY.test(name)) return 'a save to recover from, within an epoch'
   if (COMPANION.test(name)) return 'state of the trainer, not weights'

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
 
 import { CheckpointError, CheckpointFormatError } from '../../src/errors.js'
-import { lcaHdf5 } from '../../src/trajectory/formats/lca-hdf5.js'
+import { hdf5 } from '../../src/trajectory/formats/hdf5.js'
 import { pytorch } from '../../src/trajectory/formats/pytorch.js'
 import { safetensors } from '../../src/trajectory/formats/safetensors.js'
 import type { CheckpointFormat, OpenedFile, Save } from '../../src/trajectory/formats/format.js'
@@ -116,7 +116,7 @@ describe('checkpoint formats', () => {
   }
 
   it("divides the rows of the LCA paper's file into tensors", async () => {
-    const file = await openFile(lcaHdf5, 'lca.h5')
+    const file = await openFile(hdf5, 'lca.h5')
     const rows = expected['lca.h5'] as unknown as Record<string, number[]>[]
     expect(file.saves).to.have.length(3)
     for (const [i, save] of file.saves.entries()) {

@@ -53,6 +53,11 @@ export interface NotACheckpoint {
   readonly reason: string
 }
 
+/** A file of one save, which keeps nothing open. */
+export function oneSave(save: Save | NotACheckpoint): OpenedFile | NotACheckpoint {
+  return 'reason' in save ? save : { saves: [save], close: () => Promise.resolve() }
+}
+
 /**
  * Which weights of a checkpoint that holds two kinds: `raw`, which the optimizer moved, or `ema`, their running average
  * (exponential moving average, stochastic weight averaging).

@@ -3,9 +3,9 @@ import { basename } from 'node:path'
 import { CheckpointError, CheckpointFormatError } from '../../errors.js'
 import { decodeFloats } from '../../io/decode.js'
 import { fingerprintFile } from '../../io/hash.js'
-import { Hdf5File, looksLikeHdf5, type Hdf5Dataset } from '../../io/hdf5.js'
+import type { Hdf5Dataset, Hdf5File } from '../../io/hdf5.js'
 import { BYTES_PER_ELEMENT, elementCount, formatShape } from '../../tensor.js'
-import { requireFloat, type CheckpointFormat, type FloatTensorInfo, type Save } from './format.js'
+import { requireFloat, requireTensor, type FloatTensorInfo, type Save } from './format.js'
 
 const WEIGHTS = 'all_weights'
 
@@ -14,31 +14,23 @@ interface PlacedTensor extends FloatTensorInfo {
   readonly begin: number
 }
 
+/** The text attributes of the root that are needed. */
+export const LCA_ATTRIBUTES = /^var_(?:names|shapes)$/
+
+/** Whether an HDF5 file is a recording of the LCA paper's code. */
+export function isLcaRecording(file: Hdf5File): boolean {
+  return file.datasets.some(({ name }) => name === WEIGHTS)
+}
+
 /**
  * The recording of the LCA paper's code (https://github.com/uber-research/loss-change-allocation): one HDF5 file of
  * all saves, dataset `all_weights` [saves, parameters], whose columns the root attributes `var_names` and
  * `var_shapes` (both separated by `;`) divide into tensors.
+ * @throws CheckpointFormatError when `all_weights` is no matrix of floats
+ * @throws CheckpointError when names, shapes and columns don't add up
  */
-export const lcaHdf5: CheckpointFormat = {
-  name: 'HDF5',
-  match: (head) => looksLikeHdf5(head),
-  open: async (path) => {
-    const file = await Hdf5File.open(path, CheckpointError)
-    try {
-      const datasets = file.datasets()
-      const weights = datasets.find(({ name }) => name === WEIGHTS)
-      if (weights !== undefined) return openSaves(file, weights)
-      file.close()
-      const present = datasets.map(({ name }) => name).join(', ') || 'none'
-      return { reason: `HDF5 without the dataset '${WEIGHTS}' (datasets present: ${present})` }
-    } catch (error) {
-      file.close()
-      throw error
-    }
-  },
-}
-
-function openSaves(file: Hdf5File, weights: Hdf5Dataset): { saves: Save[]; close: () => Promise<void> } {
+export function openLcaRecording(file: Hdf5File): Save[] {
+  const weights = requireTensor(new Map(file.datasets.map((one) => [one.name, one])), WEIGHTS, file.path)
   const dtype = weights.dtype
   if (weights.shape.length !== 2 || (dtype !== 'float64' && dtype !== 'float32')) {
     throw new CheckpointFormatError(
@@ -48,14 +40,7 @@ function openSaves(file: Hdf5File, weights: Hdf5Dataset): { saves: Save[]; close
   const fault = file.faultOf(weights)
   if (fault !== undefined) throw new CheckpointError(`${file.path}: dataset '${WEIGHTS}' ${fault}`)
   const tensors = placeTensors(file, weights.shape[1]!, dtype)
-  const saves = Array.from({ length: weights.shape[0]! }, (_, row) => openSave(file, weights, tensors, row))
-  return {
-    saves,
-    close: () => {
-      file.close()
-      return Promise.resolve()
-    },
-  }
+  return Array.from({ length: weights.shape[0]! }, (_, row) => openSave(file, weights, tensors, row))
 }
 
 function openSave(
@@ -71,12 +56,11 @@ function openSave(
     bytes: weights.shape[1]! * BYTES_PER_ELEMENT[weights.dtype!],
     tensors,
     counters: new Map(),
-    read: (name) =>
-      Promise.resolve().then(() => {
-        const { begin, shape, dtype } = requireFloat(tensors, name, path)
-        const bytes = file.read(weights, [row, begin], [1, elementCount(shape)])
-        return { dtype, shape, data: decodeFloats(bytes, dtype) }
-      }),
+    read: async (name) => {
+      const { begin, shape, dtype } = requireFloat(tensors, name, path)
+      const bytes = await file.read(weights, [row, begin], [1, elementCount(shape)])
+      return { dtype, shape, data: decodeFloats(bytes, dtype) }
+    },
     fingerprint: () => fingerprintFile(file.path, CheckpointError, `save ${row}`),
   }
 }

@@ -6,7 +6,7 @@ import { CheckpointError } from '../../errors.js'
 import { decodeFloats } from '../../io/decode.js'
 import { fingerprintFile } from '../../io/hash.js'
 import { readStoredWeights, type StoredWeight } from '../../onnx/stored-weights.js'
-import { INVENTED_NAME } from '../bind-report.js'
+import { isInvented } from '../invented.js'
 import type { TensorInfo } from '../checkpoint.js'
 import { requireFloat, type CheckpointFormat, type Save } from './format.js'
 
@@ -38,7 +38,7 @@ export const onnx: CheckpointFormat = {
 /** Single numbers under an exporter's own names are constants of the computation (an epsilon, a scale). */
 function isWeight({ name, shape, dtype }: StoredWeight): boolean {
   const isNumber = shape.length === 0
-  return dtype !== undefined && !(isNumber && INVENTED_NAME.test(name))
+  return dtype !== undefined && !(isNumber && isInvented(name))
 }
 
 function describe({ name, shape, dtype, read }: StoredWeight): StoredTensor {
