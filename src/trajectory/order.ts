@@ -93,19 +93,23 @@ function nameSources(saves: readonly Save[]): Source[] {
   })
 }
 
-/** What is the same everywhere (a counter that nobody counted up, the 50 of `resnet50`) tells no step. */
 function source(
   text: string,
   unit: StepUnit,
   numbers: readonly (number | undefined)[],
   withinEpoch = false,
 ): Source {
-  const made = { text, unit, numbers, mayRepeat: false }
-  return { ...made, mayRepeat: unit === 'epoch' || withinEpoch || isConstant(made) }
+  const mayRepeat = unit === 'epoch' || withinEpoch || countsNothing(numbers, text === UNEXPLAINED)
+  return { text, unit, numbers, mayRepeat }
 }
 
-function isConstant({ numbers }: Pick<Source, 'numbers'>): boolean {
-  return numbers.length > 1 && numbers.every((number) => number === numbers[0])
+/**
+ * Whether a number is no step, since it is the same everywhere: a counter that nobody counted up, the length of the whole
+ * run, the 50 of `resnet50`. Two checkpoints of one step above zero are more likely one that was copied.
+ */
+function countsNothing(numbers: readonly (number | undefined)[], isUnexplained: boolean): boolean {
+  const isSame = numbers.length > 1 && numbers.every((number) => number === numbers[0])
+  return isSame && (isUnexplained || numbers[0] === 0 || numbers.length > 2)
 }
 
 function hasRepeats({ numbers }: Source): boolean {

@@ -97,12 +97,25 @@ const CASES: readonly BadInput[] = [
       const folder = newFolder()
       for (const step of [100, 200]) {
         mkdirSync(join(folder, `checkpoint-${step}`))
-        writeFileSync(join(folder, `checkpoint-${step}`, 'pytorch_model.bin'), 'x')
+        writeFileSync(join(folder, `checkpoint-${step}`, 'weights.txt'), 'x')
       }
       return { checkpoints: folder, steps: undefined }
     },
     status: 3,
     message: /checkpoint-100.*is read where it holds model\.safetensors.*docs\/recording\.md/,
+  },
+  {
+    what: 'a folder for each checkpoint, whose weights are cut short',
+    change: () => {
+      const folder = newFolder()
+      for (const step of [100, 200]) {
+        mkdirSync(join(folder, `checkpoint-${step}`))
+        writeFileSync(join(folder, `checkpoint-${step}`, 'pytorch_model.bin'), 'x')
+      }
+      return { checkpoints: folder, steps: undefined }
+    },
+    status: 1,
+    message: /checkpoint-100.*pytorch_model\.bin: corrupt or truncated zip archive/,
   },
   {
     what: 'a path that is not there',

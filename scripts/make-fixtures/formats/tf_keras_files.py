@@ -33,8 +33,9 @@ def checkpoint_files(id, template, weights_only, momentum=0.5, **more):
         else:
             back = tf_keras.models.load_model(file, compile=False)
         check_same(recorded(back), expected(step), file)
-    # only whole models keep the optimizer's count of iterations, one an epoch here
-    register(id, id, WRITER, "epoch" if weights_only else "step", EPOCHS, model="tf-keras-unfused.onnx", **more)
+    # all but .h5 files of weights alone keep the optimizer's count of iterations, one an epoch here
+    alone = weights_only and template.endswith(".h5")
+    register(id, id, WRITER, "epoch" if alone else "step", EPOCHS, model="tf-keras-unfused.onnx", **more)
 
 
 def saved_model():

@@ -14,7 +14,6 @@ export const COUNTERS = [
   ['num_updates', 'step'],
   ['optimizer_history.num_updates', 'step'], // fairseq: its last entry
   ['state.timestamp.batch', 'step'], // Composer
-  ['total_steps', 'step'],
   ['step', 'step'],
   ['steps', 'step'],
   ['iteration', 'iteration'], // detectron2, Megatron

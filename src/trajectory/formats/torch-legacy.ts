@@ -20,7 +20,7 @@ const MAGIC = Buffer.from([0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a,
 const MAGIC_PLACES = [2, 11]
 
 /** What is read at first of a file whose pickles lie at its start and tell no length. */
-const FIRST_READ = 2 ** 20
+const FIRST_READ = 2 ** 17
 
 /** Each storage begins with its number of elements, an int64. */
 const COUNT_BYTES = 8

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 
 import { CheckpointError, CheckpointFormatError } from '../../errors.js'
 import { withFile, type RangedFile } from '../../io/ranged-file.js'
-import { listZip, readZipEntry, zipDataRange, type ZipEntry } from '../../io/zip.js'
+import { firstZipEntry, listZip, readZipEntry, zipDataRange, type ZipEntry } from '../../io/zip.js'
 import { readPickle } from './pickle.js'
 import {
   MAX_PICKLE_BYTES,
@@ -30,10 +30,9 @@ export function isZip(head: Uint8Array): boolean {
   return ZIP_SIGNATURE.every((byte, i) => head[i] === byte)
 }
 
-/** Whether a zip archive begins as torch.save's do. In the first local header the entry's name is at byte 30. */
+/** Whether a zip archive begins as torch.save's do. */
 export function firstEntryIsPickle(head: Uint8Array): boolean {
-  const length = head[26]! + 256 * head[27]!
-  return /^[^/]+\/data\.pkl$/.test(new TextDecoder().decode(head.subarray(30, 30 + length)))
+  return /^[^/]+\/data\.pkl$/.test(firstZipEntry(head) ?? '')
 }
 
 /**
