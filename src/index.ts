@@ -26,6 +26,7 @@ export { graphText } from './onnx/text.js'
 export type { Dim, Graph, NamedValue, Node, Shape } from './onnx/graph.js'
 
 export { openData } from './data/open-data.js'
+export type { Transform } from './data/transform.js'
 export type { DataNeeds, DataOptions, DataSet, InputSpec, Samples, TargetSpec } from './data/needs.js'
 
 export { differentiate } from './autodiff/differentiate.js'

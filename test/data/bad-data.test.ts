@@ -361,7 +361,7 @@ const BAD: readonly Bad[] = [
     bytes: images(png(60000, 60000, Uint8Array.of(0))),
     needs: needs(1, 1, 2),
     message:
-      /array image can't be decoded: row 0 holds 60000 x 60000 pixels; images of up to 33554432 pixels are decoded/,
+      /array image can't be decoded: row 0 holds 60000 x 60000 pixels; images of up to 16777216 pixels are decoded/,
   },
   {
     what: 'a PNG of 16 bits',

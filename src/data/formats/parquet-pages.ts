@@ -1,16 +1,14 @@
 import { brotliDecompressSync, crc32, gunzipSync } from 'node:zlib'
-import type { ColumnMetaData, DataReader, DecodedArray, PageHeader } from 'hyparquet'
+import type { ColumnMetaData, DecodedArray, PageHeader } from 'hyparquet'
 import { decompressLz4, decompressLz4Raw, decompressZstd } from 'hyparquet-compressors'
 import { parquetHeader } from 'hyparquet/src/column.js'
 import { decompressPage } from 'hyparquet/src/datapage.js'
-import { deltaBinaryUnpack, deltaLengthByteArray } from 'hyparquet/src/delta.js'
-import { byteStreamSplit } from 'hyparquet/src/encoding.js'
-import { readPlain } from 'hyparquet/src/plain.js'
 
 import type { RangedFile } from '../../io/ranged-file.js'
 import { readHybrid } from './parquet-levels.js'
 import type { Leaf } from './parquet-schema.js'
 import { endOfThrift } from './parquet-thrift.js'
+import { decodeValues, plain, type Encoded } from './parquet-values.js'
 
 /** Values of one page, and the levels that say how they lie in rows; `count` includes nulls and empty lists. */
 export interface Page {
@@ -28,6 +26,9 @@ const MAX_HEADER_BYTES = 2 ** 24
 /** Writers cut pages at a megabyte, but not within 1,024 rows; only large cells, which hardly shrink, make larger pages. */
 const MAX_PAGE_BYTES = 2 ** 26
 const MAX_PAGE_RATIO = 16
+
+/** Only pages of a single value, which take no bytes, have more than a megabyte's worth of bits. */
+const MAX_PAGE_VALUES = 2 ** 23
 
 /** Snappy is hyparquet's own; gzip and Brotli are Node's, which check their checksums and never write further than asked. */
 const COMPRESSORS = {
@@ -170,18 +171,15 @@ function pageV2(
 function checkCount(count: number, left: number): void {
   if (!Number.isSafeInteger(count) || count < 0 || count > left)
     throw new Error(`a page of ${count} values, where its column has ${left} left`)
+  if (count > MAX_PAGE_VALUES) throw new Error(`a page of ${count} values; write it with smaller pages`)
 }
 
 function widthOf(most: number): number {
   return 32 - Math.clz32(most)
 }
 
-interface Parts {
+interface Parts extends Encoded {
   readonly count: number
-  readonly encoding: string
-  readonly type: ColumnMetaData['type']
-  readonly leaf: Leaf
-  readonly dictionary: DecodedArray | undefined
   readonly repetition: Uint32Array | undefined
   readonly definition: Uint32Array | undefined
 }
@@ -193,117 +191,4 @@ function assemble(bytes: Uint8Array, parts: Parts): Page {
   const values = decodeValues(bytes, present, parts)
   if (values.length < present) throw new Error(`a page of ${values.length} values instead of ${present}`)
   return { count, values, ...(definition && { definition }), ...(repetition && { repetition }) }
-}
-
-function decodeValues(
-  bytes: Uint8Array,
-  count: number,
-  { encoding, type, leaf, dictionary }: Parts,
-): DecodedArray {
-  if (count === 0) return []
-  switch (encoding) {
-    case 'PLAIN':
-      return plain(bytes, type, count, leaf)
-    case 'PLAIN_DICTIONARY':
-    case 'RLE_DICTIONARY':
-      return fromDictionary(readHybrid(bytes.subarray(1), bytes[0] ?? 0, count), dictionary)
-    case 'RLE':
-      return Uint8Array.from(readHybrid(bytes.subarray(4), 1, count))
-    case 'BYTE_STREAM_SPLIT':
-      checkBytes(bytes, count * widthInBytes(type, leaf))
-      return byteStreamSplit(readerOf(bytes), count, type, leaf.element.type_length)
-    default:
-      return deltas(bytes, count, encoding, type)
-  }
-}
-
-function plain(bytes: Uint8Array, type: ColumnMetaData['type'], count: number, leaf: Leaf): DecodedArray {
-  checkBytes(bytes, count * widthInBytes(type, leaf))
-  return readPlain(readerOf(bytes), type, count, leaf.element.type_length)
-}
-
-function deltas(
-  bytes: Uint8Array,
-  count: number,
-  encoding: string,
-  type: ColumnMetaData['type'],
-): DecodedArray {
-  const reader = readerOf(bytes)
-  if (encoding !== 'DELTA_BINARY_PACKED' && encoding !== 'DELTA_LENGTH_BYTE_ARRAY')
-    throw new Error(`encoding ${encoding}, which is not read`)
-  checkDeltas(bytes)
-  if (encoding === 'DELTA_LENGTH_BYTE_ARRAY') {
-    const cells: Uint8Array[] = []
-    deltaLengthByteArray(reader, count, cells)
-    return cells
-  }
-  const output = type === 'INT32' ? new Int32Array(count) : new BigInt64Array(count)
-  deltaBinaryUnpack(reader, count, output)
-  return output
-}
-
-/** Blocks of deltas have a multiple of 128 values in miniblocks of a multiple of 32 (Encodings.md); others never end. */
-function checkDeltas(bytes: Uint8Array): void {
-  let at = 0
-  const next = (): number => {
-    let value = 0
-    for (let i = 0; i < 5; i += 1) {
-      const byte = bytes[at++] ?? 0
-      value += (byte & 0x7f) * 2 ** (7 * i)
-      if (byte < 0x80) break
-    }
-    return value
-  }
-  const size = next()
-  const miniblocks = next()
-  if (
-    size === 0 ||
-    miniblocks === 0 ||
-    miniblocks > size ||
-    size % miniblocks !== 0 ||
-    (size / miniblocks) % 8 !== 0
-  )
-    throw new Error(`blocks of ${size} deltas in ${miniblocks} miniblocks`)
-}
-
-function fromDictionary(positions: Uint32Array, dictionary: DecodedArray | undefined): DecodedArray {
-  if (dictionary === undefined) throw new Error('positions in a dictionary that is not there')
-  const typed = ArrayBuffer.isView(dictionary)
-  const values: DecodedArray = typed
-    ? new (dictionary.constructor as new (length: number) => DecodedArray)(positions.length)
-    : new Array<unknown>(positions.length)
-  for (const [i, position] of positions.entries()) {
-    if (position >= dictionary.length)
-      throw new Error(`value ${position} of a dictionary of ${dictionary.length}`)
-    values[i] = dictionary[position] as never
-  }
-  return values
-}
-
-function checkBytes(bytes: Uint8Array, needed: number): void {
-  if (needed > bytes.length)
-    throw new Error(`a page of ${bytes.length} bytes, where its values take ${needed}`)
-}
-
-/** The fewest bytes of a value. */
-function widthInBytes(type: ColumnMetaData['type'], { element }: Leaf): number {
-  switch (type) {
-    case 'BOOLEAN':
-      return 1 / 8
-    case 'INT32':
-    case 'FLOAT':
-    case 'BYTE_ARRAY':
-      return 4
-    case 'INT64':
-    case 'DOUBLE':
-      return 8
-    case 'INT96':
-      return 12
-    case 'FIXED_LEN_BYTE_ARRAY':
-      return element.type_length ?? 1
-  }
-}
-
-function readerOf(bytes: Uint8Array): DataReader {
-  return { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 }
 }

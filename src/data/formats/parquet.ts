@@ -141,12 +141,19 @@ async function* pagesOf(table: Table, leaf: Leaf, where: string): AsyncGenerator
   }
 }
 
+/** The most values of one row; a sample of more would leave no memory for its levels, and none is known. */
+const MAX_ROW_VALUES = 2 ** 24
+
 /** The shape of the first row of a list column, from its repetition levels. */
 async function firstRowShape(table: Table, leaf: Leaf, where: string): Promise<number[]> {
   const levels: number[] = []
   for await (const page of pagesOf(table, leaf, where)) {
     for (const level of page.repetition ?? []) {
       if (level === 0 && levels.length > 0) return shapeOfRow(levels, leaf.maxRepetition)
+      if (levels.length === MAX_ROW_VALUES)
+        throw new DataError(
+          `${where}: a row of more than ${MAX_ROW_VALUES} values; save samples as rows of their own`,
+        )
       levels.push(level)
     }
   }

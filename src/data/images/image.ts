@@ -16,8 +16,11 @@ export interface ImageHeader {
   readonly dropped?: string
 }
 
-/** Images of training data have some thousand pixels a side; more is a decompression bomb, or needs scaling first. */
-const MAX_PIXELS = 2 ** 25
+/**
+ * Images of training data have some thousand pixels a side; more is a decompression bomb, or
+ * needs scaling first. So many take some 200 MB while they are decoded.
+ */
+const MAX_PIXELS = 2 ** 24
 
 /** Thrown for an image that is corrupt or of a kind that is not read; who knows the row adds it. */
 export class ImageFault extends Error {}
