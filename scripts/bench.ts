@@ -4,9 +4,11 @@
  *     npm run bench [-- CASE ...]              a whole replay: fc lenet
  *     npm run bench -- gradient [NET ...]      one gradient of a batch: FC LeNet ResNet GPT
  *     npm run bench -- large [GRAPH ...]       differentiating networks of 20,000 nodes: chain layers fan (no peer)
+ *     npm run bench -- inspect [ARCHIVE ...]   headers of 1,000 checkpoints of 50 MB: thousand (peer: safetensors)
  */
 import { cpus } from 'node:os'
 import { benchGradient, NETWORKS } from './bench/gradient.js'
+import { ARCHIVES, benchInspect } from './bench/inspect.js'
 import { benchLarge, LARGE } from './bench/large.js'
 import { benchReplay, REPLAYS } from './bench/replay.js'
 
@@ -17,6 +19,7 @@ interface Suite {
 
 const SUITES: Readonly<Record<string, Suite>> = {
   gradient: { names: Object.keys(NETWORKS), run: benchGradient },
+  inspect: { names: Object.keys(ARCHIVES), run: benchInspect },
   large: { names: Object.keys(LARGE), run: benchLarge },
 }
 

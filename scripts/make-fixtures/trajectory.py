@@ -6,7 +6,7 @@
   parameters.pt         nn.Parameter objects under 'model' beside an optimizer state, sets, bytes and large numbers
   module.pt             a whole pickled nn.Module: refused
   evil.pt               a pickle that would call os.system: refused
-  legacy.pt             PyTorch's format from before 1.6: refused
+  legacy.pt             PyTorch's format from before 1.6
   big-endian.pt         a byteorder entry 'big': refused
   sparse.pt             a sparse tensor: refused
   float8.pt             8-bit floats beside float32

@@ -9,6 +9,17 @@ export interface ProgressDisplay {
   stop(): void
 }
 
+const LOOKS = {
+  barCompleteChar: '█',
+  barIncompleteChar: '░',
+  barsize: 24,
+  fps: 8,
+  hideCursor: true,
+  clearOnComplete: true,
+  gracefulExit: false,
+  linewrap: true,
+} as const
+
 /** Intervals are counted in thousandths, so that the bar moves within one. */
 const RESOLUTION = 1000
 
@@ -57,14 +68,7 @@ class Bar implements ProgressDisplay {
     const bar = new cliProgress.SingleBar({
       stream: this.stream,
       format: '{phase} {bar} interval {interval} · loss {loss} · residual {residual} · {left} left',
-      barCompleteChar: '█',
-      barIncompleteChar: '░',
-      barsize: 24,
-      fps: 8,
-      hideCursor: true,
-      clearOnComplete: true,
-      gracefulExit: false,
-      linewrap: true,
+      ...LOOKS,
     })
     bar.start(intervals * RESOLUTION, 0, {
       phase: 'replaying',
@@ -79,6 +83,28 @@ class Bar implements ProgressDisplay {
   private timeLeft({ done, intervals }: ReplayProgress): string {
     const seconds = (Date.now() - this.started) / 1000
     return done < 0.05 ? '...' : formatSeconds((seconds / done) * (intervals - done))
+  }
+}
+
+/** Shows how many of a known number are done, on a terminal; elsewhere it is quiet. Returns what advances and what ends it. */
+export function countDisplay(
+  stream: NodeJS.WriteStream,
+  what: string,
+): { update(done: number, total: number): void; stop(): void } {
+  if (!stream.isTTY) return { update: () => undefined, stop: () => undefined }
+  const bar = new cliProgress.SingleBar({
+    stream,
+    format: `${what} {bar} {value}/{total} · {eta_formatted} left`,
+    ...LOOKS,
+  })
+  return {
+    update: (done, total) => {
+      if (!bar.isActive) bar.start(total, done)
+      bar.update(done)
+    },
+    stop: () => {
+      bar.stop()
+    },
   }
 }
 

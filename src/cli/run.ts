@@ -1,5 +1,3 @@
-import pc from 'picocolors'
-import type { Colors } from 'picocolors/types.js'
 import type { ArgumentsCamelCase, Argv, CommandModule, Options } from 'yargs'
 import { summarize } from '../analysis/summary.js'
 import { EXIT, UsageError } from '../errors.js'
@@ -8,12 +6,15 @@ import { runReplay } from '../replay/run.js'
 import type { RunResult } from '../replay/run.js'
 import { openResults } from '../tables/read.js'
 import { GRANULARITIES } from '../tables/schema.js'
+import { WEIGHT_KINDS } from '../trajectory/formats/format.js'
 import { parseStepRange } from '../trajectory/step-range.js'
 import { checkOptions } from './check-options.js'
+import { DATA_OPTIONS, readDataOptions } from './data-options.js'
 import { onInterrupt } from './interrupt.js'
 import { LOSS_OPTIONS, readLoss } from './loss-options.js'
 import { formatSeconds, progressDisplay } from './progress.js'
 import { renderSummary } from './summary.js'
+import { colors } from './text.js'
 
 type OptionsOf<B> = B extends Argv<infer A> ? A : never
 type RunOptionTypes = OptionsOf<ReturnType<typeof options>>
@@ -35,6 +36,14 @@ const EXAMPLES: readonly [string, string][] = [
   [
     '$0 run checkpoints/ --model resnet.onnx --train train.npz --loss cross-entropy --batchnorm batch --batch-size 128 --out results',
     'BatchNorm on the statistics of each micro-batch, as in training',
+  ],
+  [
+    "$0 run checkpoints/ --model resnet.onnx --train cifar-10-batches-bin --transform '[0.49,0.48,0.45],[0.25,0.24,0.26]' --loss cross-entropy --out results",
+    'inputs normalized as in training, channel by channel',
+  ],
+  [
+    '$0 run checkpoints/ --model gpt.onnx --train train.bin --context 128 --loss cross-entropy --out results',
+    'sequences of 128 tokens cut from one long file, each against the next token',
   ],
   [
     '$0 run checkpoints/ --model with-loss.onnx --train train.npz --loss output:loss --val test=test.npz --out results',
@@ -61,7 +70,8 @@ const OPTIONS = {
   train: {
     type: 'string',
     demandOption: true,
-    describe: 'Data that the loss is averaged over: .npz, .npy, .h5',
+    describe:
+      'Data that the loss is averaged over: .npz .npy .h5 .safetensors .parquet .arrow .csv .tsv, MNIST, CIFAR, or a folder',
   },
   val: {
     type: 'string',
@@ -72,15 +82,17 @@ const OPTIONS = {
   },
   ...LOSS_OPTIONS,
   out: { type: 'string', demandOption: true, describe: 'Folder that the tables are written to' },
-  input: { type: 'string', describe: 'Name of the input array [x, inputs or images]' },
-  target: { type: 'string', describe: 'Name of the target array [y, targets or labels]' },
-  scale: {
+  map: {
     type: 'string',
-    choices: ['auto', '255', 'none'] as const,
-    default: 'auto' as const,
-    describe: 'Divide image bytes by 255: where the network takes real numbers, always, never',
+    describe: 'JSON file that says which tensor is which: {"NAME IN THE NETWORK": "NAME IN THE CHECKPOINTS"}',
   },
+  ...DATA_OPTIONS,
   steps: { type: 'string', describe: 'Use only these steps: FROM:TO:STRIDE, inclusive' },
+  weights: {
+    choices: WEIGHT_KINDS,
+    default: 'raw' as const,
+    describe: 'Of checkpoints that hold both: the weights themselves, or their running average',
+  },
   tolerance: {
     type: 'number',
     default: 0.001,
@@ -177,28 +189,22 @@ async function report(argv: RunArguments, { manifest, outcome }: RunResult, seco
   process.stdout.write(renderSummary(facts, colors()))
 }
 
-/** On a terminal, and where FORCE_COLOR asks for it; CI logs and pipes stay plain. */
-function colors(): Colors {
-  const forced = !['', '0', undefined].includes(process.env.FORCE_COLOR)
-  return pc.createColors(pc.isColorSupported && (forced || process.stdout.isTTY))
-}
-
 async function runOptions(argv: RunArguments): Promise<RunOptions> {
-  const { input, target, steps, batchSize } = argv
+  const { map, steps, batchSize } = argv
   return {
     checkpoints: argv.checkpoints,
     model: argv.model,
     splits: namedSplits(argv),
     loss: await readLoss(argv),
-    scale: argv.scale,
+    weights: argv.weights,
+    ...readDataOptions(argv),
     tolerance: positive('--tolerance', argv.tolerance),
     maxSplits: powerOfTwo('--max-splits', argv.maxSplits),
     granularity: argv.granularity,
     batchNorm: argv.batchnorm,
     out: argv.out,
     overwrite: argv.overwrite,
-    ...(input !== undefined && { input }),
-    ...(target !== undefined && { target }),
+    ...(map !== undefined && { map }),
     ...(steps !== undefined && { steps: parseStepRange(steps) }),
     ...(batchSize !== undefined && { batchSize: wholeNumber('--batch-size', batchSize) }),
   }

@@ -1,6 +1,7 @@
 import type { Colors } from 'picocolors/types.js'
 import type { LayerSummary, RunSummary, SplitSummary } from '../analysis/summary.js'
 import type { Manifest } from '../tables/manifest.js'
+import { exponent, grouped, number, percent, signed, sparkline, table } from './text.js'
 
 export interface SummaryFacts {
   readonly summary: RunSummary
@@ -156,54 +157,4 @@ function tables({ manifest, ...facts }: SummaryFacts, color: Colors): string[] {
     `  tables in ${color.bold(out)}: ${list}`,
     `  ${color.dim(`python: pandas.read_parquet("${out}/tensors")    duckdb: select * from '${out}/steps/*.parquet'`)}`,
   ]
-}
-
-/** Columns aligned by their widest entry: the first to the left, numbers to the right, the last to the left. */
-function table(rows: readonly (readonly string[])[], color: Colors): string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows.map((row, index) => {
-    const cells = row.map((cell, column) => {
-      if (column === row.length - 1) return cell
-      return column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)
-    })
-    const line = `  ${cells.join('  ')}`.trimEnd()
-    return index === 0 ? color.dim(line) : line
-  })
-}
-
-function number(value: number): string {
-  return Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5 ? value.toFixed(4) : value.toExponential(2)
-}
-
-function signed(value: number): string {
-  if (Number.isNaN(value)) return ''
-  return value === 0 ? '0' : (value > 0 ? '+' : '') + number(value)
-}
-
-const LEVELS = '▁▂▃▄▅▆▇█'
-const SPARKS = 32
-
-/** A line of blocks, lowest to highest value; of many values evenly spaced ones. */
-function sparkline(values: readonly number[]): string {
-  const count = Math.min(SPARKS, values.length)
-  const shown = Array.from(
-    { length: count },
-    (_, i) => values[Math.round((i * (values.length - 1)) / (count - 1))]!,
-  )
-  const [low, high] = [Math.min(...shown), Math.max(...shown)]
-  const level = (value: number): number => (high > low ? (value - low) / (high - low) : 0)
-  return shown.map((value) => LEVELS[Math.round(level(value) * (LEVELS.length - 1))]!).join('')
-}
-
-function exponent(value: number): string {
-  return value.toExponential(1)
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`
-}
-
-/** 84060 as `84,060`. */
-function grouped(value: number): string {
-  return value.toLocaleString('en-US')
 }

@@ -1,106 +1,91 @@
-import { createHash } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 
 import { DataError, UsageError } from '../errors.js'
-import { decodeArray } from '../io/decode.js'
-import { sha256File } from '../io/hash.js'
-import { Hdf5File, looksLikeHdf5, type Hdf5Dataset } from '../io/hdf5.js'
-import { npyFile, openNpy } from '../io/npy.js'
 import { withFile } from '../io/ranged-file.js'
-import { listZip, streamZipEntry } from '../io/zip.js'
-import { BYTES_PER_ELEMENT, elementCount, type DType, type TypedArray } from '../tensor.js'
-import type { ArrayFile, StoredArray } from './stored-array.js'
+import { arrow } from './formats/arrow.js'
+import { cifar, isCifarName, openCifarFolder } from './formats/cifar.js'
+import { csv } from './formats/csv.js'
+import { HEAD_BYTES, startsWith, type Candidate, type DataFormat } from './formats/format.js'
+import { hdf5 } from './formats/hdf5.js'
+import { idx, isIdxName, openIdxFolder } from './formats/idx.js'
+import { npy, npz, openNpyFolder } from './formats/numpy.js'
+import { parquet } from './formats/parquet.js'
+import { safetensors } from './formats/safetensors.js'
+import { openShards, openStem, shardNames } from './formats/shards.js'
+import { tokens } from './formats/tokens.js'
+import type { ArrayFile } from './stored-array.js'
 
-/** HDF5 values are copied out of the library's memory in blocks of about this size. */
-const HDF5_BLOCK_BYTES = 16 * 2 ** 20
+/** Formats in the order they are asked: those with a signature first, then those known by their names. */
+const FORMATS: readonly DataFormat[] = [npy, npz, hdf5, parquet, arrow, safetensors, csv, cifar, tokens, idx]
+
+const READ =
+  '.npz, .npy, .h5, .parquet, .arrow, .safetensors, .csv, .tsv, idx (MNIST), CIFAR and token .bin files, or a folder of them'
+
+/** Formats that are known but not read, and the line that helps. */
+const REFUSED: readonly (readonly [signature: string, message: string])[] = [
+  ['FEA1', 'Feather V1; write it anew: pyarrow.feather.write_feather(pyarrow.feather.read_table(old), new)'],
+  ['PARE', 'encrypted Parquet; write it without encryption'],
+  ['\x80\x02', 'a pickle, which is never run; save the arrays with numpy.savez'],
+  ['\x80\x03', 'a pickle, which is never run; save the arrays with numpy.savez'],
+  ['\x80\x04', 'a pickle, which is never run; save the arrays with numpy.savez'],
+]
+
+export interface OpenOptions {
+  /** Whether a `.bin` without a header is to be taken for tokens. */
+  readonly tokens?: boolean
+}
 
 /**
- * Opens a data file (.npz, .npy, .h5 or .hdf5) or a folder of .npy files: headers only.
- * @throws UsageError when there is nothing at the path
+ * Opens a data file, a folder of files that belong together, or the parts of a data set by what their names share:
+ * headers only (a table of text is read once, to know its columns).
+ * @throws UsageError when there is nothing at the path, or a folder holds several data sets
  * @throws DataError when the file is corrupt, or of a format that is not read
  */
-export async function openArrayFile(path: string): Promise<ArrayFile> {
-  const stats = await stat(path).catch(() => undefined)
-  if (stats === undefined) throw new UsageError(`${path}: there is no such file or folder`)
-  if (stats.isDirectory()) return openFolder(path)
-  const head = await withFile(path, DataError, (file) => file.read(0, Math.min(8, file.size)))
-  if (looksLikeHdf5(head)) return openHdf5(path)
-  if (startsWith(head, 'PK\x03\x04') || startsWith(head, 'PK\x05\x06')) return openNpz(path)
-  if (startsWith(head, '\x93NUMPY')) return openSingleNpy(path)
-  const fault = head.length === 0 ? 'empty (0 bytes)' : 'its first bytes are of no data format that is read'
-  throw new DataError(`${path}: ${fault}; formats read: .npz, .npy, .h5, or a folder of .npy files`)
-}
-
-function startsWith(head: Uint8Array, signature: string): boolean {
-  return Buffer.from(head).subarray(0, signature.length).equals(Buffer.from(signature, 'latin1'))
-}
-
-function onDisk(
+export async function openArrayFile(
   path: string,
-  arrays: readonly StoredArray[],
-  close: () => void = () => undefined,
-): ArrayFile {
-  return { path, arrays, sha256: () => sha256File(path, DataError), close }
-}
-
-async function openSingleNpy(path: string): Promise<ArrayFile> {
-  return onDisk(path, [await openNpy(await npyFile(path, basename(path, '.npy'), DataError), DataError)])
-}
-
-async function openNpz(path: string): Promise<ArrayFile> {
-  const entries = await withFile(path, DataError, (file) => listZip(file, DataError))
-  const arrays: StoredArray[] = []
-  for (const entry of entries.values()) {
-    if (!entry.name.endsWith('.npy')) continue
-    const name = entry.name.slice(0, -'.npy'.length)
-    const open = (): AsyncIterable<Uint8Array> => streamZipEntry(path, entry, DataError)
-    arrays.push(await openNpy({ name, where: `${path}: ${name}`, size: entry.size, open }, DataError))
+  { tokens: asked = false }: OpenOptions = {},
+): Promise<ArrayFile> {
+  const stats = await stat(path).catch(() => undefined)
+  if (stats === undefined) {
+    const parts = await openStem(path)
+    if (parts !== undefined) return parts
+    throw new UsageError(`${path}: there is no such file or folder`)
   }
-  if (arrays.length === 0)
-    throw new DataError(
-      `${path}: a zip archive without .npy arrays, so no .npz; save the data with numpy.savez`,
-    )
-  return onDisk(path, arrays)
+  if (stats.isDirectory()) return openFolder(path, asked)
+  const head = await withFile(path, DataError, (file) => file.read(0, Math.min(HEAD_BYTES, file.size)))
+  if (head.length === 0) throw new DataError(`${path}: empty (0 bytes); formats read: ${READ}`)
+  const candidate: Candidate = { path, head, size: stats.size, tokens: asked }
+  const format = FORMATS.find(({ match }) => match(candidate))
+  if (format !== undefined) return format.open(candidate)
+  const known = REFUSED.find(([signature]) => startsWith(head, signature))
+  if (known !== undefined) throw new DataError(`${path}: ${known[1]}`)
+  throw new DataError(`${path}: its first bytes are of no data format that is read; formats read: ${READ}`)
 }
 
-async function openFolder(path: string): Promise<ArrayFile> {
-  const names = (await readdir(path)).filter((name) => name.endsWith('.npy')).sort()
-  if (names.length === 0) throw new DataError(`${path}: a folder without .npy files`)
-  const arrays: StoredArray[] = []
-  for (const name of names)
-    arrays.push(await openNpy(await npyFile(join(path, name), basename(name, '.npy'), DataError), DataError))
-  const sha256 = async (): Promise<string> => {
-    const hash = createHash('sha256')
-    for (const name of names) hash.update(`${name} ${await sha256File(join(path, name), DataError)}\n`)
-    return hash.digest('hex')
+async function openFolder(path: string, asked: boolean): Promise<ArrayFile> {
+  const names = await readdir(path)
+  const arrays = names.filter((name) => name.endsWith('.npy'))
+  if (arrays.length > 0) return openNpyFolder(path, arrays)
+  const shards = shardNames(names)
+  if (shards.length > 0) return openShards(path, shards)
+  const idxNames = names.filter(isIdxName)
+  if (idxNames.length > 0) return openIdxFolder(path, idxNames)
+  const batches = asked ? [] : names.filter(isCifarName)
+  if (batches.length > 0) return openCifarFolder(path, batches)
+  throw await unknownFolder(path, names)
+}
+
+/** A folder without data: its folders may be data sets (HF's DatasetDict), or it has single files. */
+async function unknownFolder(path: string, names: readonly string[]): Promise<Error> {
+  const inner: string[] = []
+  for (const name of [...names].sort()) {
+    const files = await readdir(join(path, name)).catch(() => [])
+    if (files.some((file) => /\.(arrow|parquet|npy)$/.test(file))) inner.push(join(path, name))
   }
-  return { path, arrays, sha256, close: () => undefined }
-}
-
-async function openHdf5(path: string): Promise<ArrayFile> {
-  const file = await Hdf5File.open(path, DataError)
-  return onDisk(
-    path,
-    file.datasets.map((dataset) => hdf5Array(file, dataset)),
+  if (inner.length > 0)
+    return new UsageError(`${path}: a folder of data sets; name one: ${inner.join(' or ')}`)
+  return new DataError(
+    `${path}: a folder without .npy, .parquet or .arrow files, nor those of MNIST or CIFAR; name a file in it, or another folder`,
   )
-}
-
-function hdf5Array(file: Hdf5File, dataset: Hdf5Dataset): StoredArray {
-  const { name, shape, dtype } = dataset
-  if (dtype === undefined) return { name, shape, type: 'no numbers', refusal: 'does not hold numbers' }
-  const fault = file.faultOf(dataset)
-  if (fault !== undefined) return { name, shape, type: dtype, refusal: fault }
-  const blocks = (): AsyncIterable<TypedArray> => hdf5Blocks(file, dataset, dtype)
-  return { name, where: `${file.path}: ${name}`, shape, dtype, order: 'row-major', blocks }
-}
-
-async function* hdf5Blocks(file: Hdf5File, dataset: Hdf5Dataset, dtype: DType): AsyncGenerator<TypedArray> {
-  const [rows = 0, ...rest] = dataset.shape
-  const rowBytes = Math.max(1, elementCount(rest) * BYTES_PER_ELEMENT[dtype])
-  const step = Math.max(1, Math.floor(HDF5_BLOCK_BYTES / rowBytes))
-  for (let row = 0; row < rows; row += step) {
-    const count = [Math.min(step, rows - row), ...rest]
-    yield decodeArray(await file.read(dataset, [row, ...rest.map(() => 0)], count), dtype)
-  }
 }

@@ -2,19 +2,38 @@ import { DataError } from '../errors.js'
 import { isFloat, type DType, type TypedArray } from '../tensor.js'
 import { allocate, fill, showIndex } from './fill.js'
 import type { ReadableArray } from './stored-array.js'
+import { normalizer, type Transform } from './transform.js'
 
-/** Real numbers for the network: float64 stays where it takes float64, all else is float32. */
+/** Normalization, and the shape that samples take for it. */
+export interface Normalization {
+  readonly transform: Transform
+  readonly sampleShape: readonly number[]
+}
+
+/**
+ * Real numbers for the network: divided, then normalized. float64 stays where it takes float64, all else is float32.
+ */
 export async function readFloats(
   array: ReadableArray,
   dtype: DType,
   divisor: number,
+  normalization?: Normalization,
 ): Promise<Float32Array | Float64Array> {
   const wide = dtype === 'float64'
   const target = allocate(array, (length) => (wide ? new Float64Array(length) : new Float32Array(length)))
   const round = wide ? (value: number): number => value : Math.fround
+  const normalize =
+    normalization &&
+    normalizer(
+      normalization.transform,
+      [array.shape[0] ?? 1, ...normalization.sampleShape],
+      array.where,
+      round,
+    )
   await fill(target, array, (value, position) => {
     const number = Number(value)
-    const converted = round(number / divisor)
+    const scaled = round(number / divisor)
+    const converted = normalize === undefined ? scaled : normalize(scaled, position)
     if (!Number.isFinite(converted)) throw notFinite(array, number, position)
     return converted
   })

@@ -1,4 +1,5 @@
 import type { DType, TypedArray } from '../tensor.js'
+import type { Transform } from './transform.js'
 
 /** An axis of a network's input: its size, or the name of a size that only the data fixes. */
 export type Dim = number | string
@@ -46,7 +47,7 @@ export interface DataSet {
   readonly target?: Samples
   /** What was done to the data on the way: scaling, reshaping, conversions that a user should know of. */
   readonly notes: readonly string[]
-  /** SHA-256 (hex) of the file, or of all array files of a folder by name. */
+  /** SHA-256 (hex) of the file; of several files (a folder, images and labels) the hash of their names and hashes. */
   readonly sha256: string
 }
 
@@ -59,5 +60,11 @@ export interface DataOptions {
   readonly input?: string
   /** Name of the array for the target. */
   readonly target?: string
+  /** Names of the arrays for a network of several inputs, by the inputs' names. */
+  readonly inputs?: Readonly<Record<string, string>>
   readonly scale: Scale
+  /** Normalizes the input, after it was divided by 255. */
+  readonly transform?: Transform
+  /** The tokens of a sequence, where one long array of tokens is to be cut into them. */
+  readonly context?: number
 }

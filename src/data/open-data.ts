@@ -1,37 +1,69 @@
-import { DataError } from '../errors.js'
+import { DataError, UsageError } from '../errors.js'
 import { formatShape, isFloat, type DType } from '../tensor.js'
 import { openArrayFile } from './array-files.js'
 import { chooseArrays, type Choice } from './choose.js'
+import { cutSequences } from './context.js'
 import { readFloats, readIntegers, readLabels } from './convert.js'
 import { fitSampleShape } from './fit.js'
+import { fitLayout } from './images/layout.js'
 import type { DataNeeds, DataOptions, DataSet, Dim, InputSpec, Samples, Scale, TargetSpec } from './needs.js'
-import type { ReadableArray } from './stored-array.js'
+import type { ArrayFile, ReadableArray } from './stored-array.js'
+import { checkTransform, describeTransform } from './transform.js'
 
 /** The largest value of a pixel, by which images are brought to 0..1. */
 const PIXEL_MAX = 255
 
 /**
- * Reads the data of one split: an .npz, .npy or .h5 file, or a folder of .npy files. Arrays are chosen by name,
- * checked against what the network and the loss take, and converted to it.
- * @throws UsageError when the path or an array is not there
+ * Reads the data of one split: a file or folder of any format that is read (array-files.ts). Arrays are chosen by
+ * name, checked against what the network and the loss take, and converted to it.
+ * @throws UsageError when the path or an array is not there, or options don't fit the data
  * @throws DataError when the file is corrupt, or the data don't fit: shapes, types, labels, values that are not finite
  */
 export async function openData(path: string, needs: DataNeeds, options: DataOptions): Promise<DataSet> {
-  const file = await openArrayFile(path)
+  if (options.transform !== undefined) checkTransform(options.transform)
+  const { context } = options
+  if (context !== undefined && !(Number.isSafeInteger(context) && context >= 1))
+    throw new UsageError(`--context ${context}: a whole number from 1 on is needed`)
+  const file = await openArrayFile(path, { tokens: context !== undefined })
   try {
-    const choice = chooseArrays(file, needs, options)
-    const samples = countSamples(path, choice)
-    const notes: string[] = []
-    const inputs = new Map<string, Samples>()
-    for (const spec of needs.inputs) {
-      inputs.set(spec.name, await readInput(choice.inputs.get(spec.name)!, spec, options.scale, notes))
-    }
-    const target = await readTarget(choice, needs.target, options.scale, notes)
-    const sha256 = await file.sha256()
-    return { path, samples, inputs, ...(target === undefined ? {} : { target }), notes, sha256 }
+    return await readDataSet(file, needs, options)
   } finally {
     file.close()
   }
+}
+
+async function readDataSet(file: ArrayFile, needs: DataNeeds, options: DataOptions): Promise<DataSet> {
+  const { path } = file
+  const notes: string[] = []
+  const choice = choose(file, needs, options, notes)
+  const samples = countSamples(path, choice)
+  checkTransformed(needs, options)
+  const inputs = new Map<string, Samples>()
+  for (const spec of needs.inputs) {
+    inputs.set(spec.name, await readInput(choice.inputs.get(spec.name)!, spec, options, notes))
+  }
+  const target = await readTarget(choice, needs.target, options, notes)
+  return { path, samples, inputs, ...(target && { target }), notes, sha256: await file.sha256() }
+}
+
+function choose(file: ArrayFile, needs: DataNeeds, options: DataOptions, notes: string[]): Choice {
+  const chosen = chooseArrays(file, needs, options, notes)
+  const cut = options.context === undefined ? chosen : cutSequences(chosen, options.context, notes)
+  const arrays = [...cut.inputs.values(), ...(cut.target === undefined ? [] : [cut.target])]
+  for (const note of new Set(arrays.flatMap((array) => array.notes ?? []))) notes.push(note)
+  return cut
+}
+
+/** A transform belongs to one input of real numbers. */
+function checkTransformed({ inputs }: DataNeeds, { transform }: DataOptions): void {
+  if (transform === undefined) return
+  const real = inputs.filter(({ dtype }) => isFloat(dtype)).map(({ name }) => name)
+  if (real.length === 1) return
+  throw new UsageError(
+    real.length === 0
+      ? '--transform: the network takes whole numbers, which are not normalized'
+      : `--transform: the network takes several inputs of real numbers (${real.join(', ')}); normalize them in the file`,
+  )
 }
 
 /** The number of samples, the same in all arrays and not zero. */
@@ -53,36 +85,42 @@ function countSamples(path: string, { inputs, target }: Choice): number {
 }
 
 async function readInput(
-  array: ReadableArray,
+  stored: ReadableArray,
   spec: InputSpec,
-  scale: Scale,
+  { scale, transform }: DataOptions,
   notes: string[],
 ): Promise<Samples> {
+  const array = fitLayout(stored, spec.dims, notes)
   const sampleShape = fit(array, spec.dims.slice(1), `${array.where} for input '${spec.name}'`, notes)
   if (isInteger(spec.dtype)) {
     return { dtype: spec.dtype, sampleShape, data: await readIntegers(array, spec.dtype) }
   }
   const divisor = divisorOf(array, scale, notes)
-  return { dtype: spec.dtype, sampleShape, data: await readFloats(array, spec.dtype, divisor) }
+  if (transform !== undefined) notes.push(`${array.where}: ${describeTransform(transform)}`)
+  const normalization = transform && { transform, sampleShape }
+  return { dtype: spec.dtype, sampleShape, data: await readFloats(array, spec.dtype, divisor, normalization) }
 }
 
 async function readTarget(
-  { inputs, target: array }: Choice,
+  { inputs, target: stored }: Choice,
   spec: TargetSpec | undefined,
-  scale: Scale,
+  { scale, transform }: DataOptions,
   notes: string[],
 ): Promise<Samples | undefined> {
-  if (spec === undefined || array === undefined) return undefined
-  if (spec.kind === 'labels') return readLabelTarget(array, spec, notes)
+  if (spec === undefined || stored === undefined) return undefined
+  if (spec.kind === 'labels') return readLabelTarget(stored, spec, notes)
   const { dtype = 'float32', dims } = spec
+  const array = fitLayout(stored, dims, notes)
   const sampleShape = fit(array, dims.slice(1), `${array.where} for the target`, notes)
   // A network that reproduces its input must see both on one scale; any other target is in units of its own.
-  const isInput = [...inputs.values()].includes(array)
+  const isInput = [...inputs.values()].includes(stored)
   if (!isInput && array.dtype === 'uint8' && !isInteger(dtype))
     notes.push(`${array.where}: uint8 targets are taken as they are, not divided by 255`)
   if (isInteger(dtype)) return { dtype, sampleShape, data: await readIntegers(array, dtype) }
-  const divisor = isInput ? divisorOf(array, scale, []) : 1
-  return { dtype, sampleShape, data: await readFloats(array, dtype, divisor) }
+  if (!isInput) return { dtype, sampleShape, data: await readFloats(array, dtype, 1) }
+  const normalization = transform && { transform, sampleShape }
+  const divisor = divisorOf(array, scale, [])
+  return { dtype, sampleShape, data: await readFloats(array, dtype, divisor, normalization) }
 }
 
 async function readLabelTarget(

@@ -1,12 +1,19 @@
-import type { StoredArray } from '../io/stored-array.js'
+import type { ReadableArray, StoredArray } from '../io/stored-array.js'
 import { formatShape } from '../tensor.js'
 
-export type { ReadableArray, StoredArray } from '../io/stored-array.js'
+export type { ReadableArray, RefusedArray, StoredArray } from '../io/stored-array.js'
 
 /** The arrays of a data file or folder. */
 export interface ArrayFile {
   readonly path: string
   readonly arrays: readonly StoredArray[]
+  /** Why an array that is looked for may be missing: `no labels beside it (train-labels-idx1-ubyte)`. */
+  readonly hint?: string
+  /**
+   * For tables, whose columns are one array each: columns side by side as one array [N, columns]. Absent where arrays
+   * don't belong together in this way.
+   */
+  stack?(columns: readonly ReadableArray[]): ReadableArray
   sha256(): Promise<string>
   close(): void
 }

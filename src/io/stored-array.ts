@@ -1,5 +1,8 @@
 import type { DType, TypedArray } from '../tensor.js'
 
+/** The order of an image's axes. */
+export type ImageLayout = 'channels-last' | 'channels-first'
+
 /** An array in a file: what its header says, and its elements when asked for. */
 export interface ReadableArray {
   readonly name: string
@@ -9,6 +12,10 @@ export interface ReadableArray {
   readonly shape: readonly number[]
   /** The order of the elements that `blocks` yields. */
   readonly order: 'row-major' | 'column-major'
+  /** Where the channels of images are, if these are known to be images: [N, H, W, C] or [N, C, H, W]. */
+  readonly layout?: ImageLayout
+  /** What a user should know who uses this array. */
+  readonly notes?: readonly string[]
   /** All elements, in blocks of any size. */
   blocks(): AsyncIterable<TypedArray>
 }

@@ -34,7 +34,8 @@ export interface ZipEntry {
   readonly method: 'stored' | 'deflated'
   readonly size: number
   readonly compressedSize: number
-  readonly crc32: number
+  /** Undefined where the archive's writer is known to have written none. */
+  readonly crc32: number | undefined
   readonly headerOffset: number
 }
 
@@ -96,7 +97,7 @@ export async function* streamZipEntry(
     checksum = crc32(chunk, checksum)
     yield chunk
   }
-  if (size !== entry.size || checksum !== entry.crc32) {
+  if (size !== entry.size || (entry.crc32 !== undefined && checksum !== entry.crc32)) {
     throw new Fault(`${path}: corrupt zip archive: entry '${entry.name}' does not match its size or checksum`)
   }
 }

@@ -62,6 +62,13 @@ function bytesOf(array: TypedArray): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 }
 
+/** Where a tensor's numbers lie outside of the model's file. */
+interface ExternalPlace {
+  readonly location: string
+  readonly offset: number
+  readonly length: number
+}
+
 /** External data: `location`, `offset`, `length` (ONNX IR, External Tensor Data). The path must stay beside the model. */
 function externalReader(
   tensor: TensorProto,
@@ -69,6 +76,11 @@ function externalReader(
   expected: number | undefined,
   where: string,
 ): () => Uint8Array {
+  const place = placeOf(tensor, expected, where)
+  return () => readExternal(modelPath, place, where)
+}
+
+function placeOf(tensor: TensorProto, expected: number | undefined, where: string): ExternalPlace {
   const entries = new Map(tensor.externalData.map(({ key, value }) => [key, value]))
   const location = entries.get('location') ?? ''
   const offset = Number(entries.get('offset') ?? '0')
@@ -83,16 +95,45 @@ function externalReader(
     throw new ModelError(`${where} has external data without a usable location, offset and length`)
   if (expected !== undefined && length !== expected)
     throw new ModelError(`${where} needs ${expected} bytes of external data and declares ${length}`)
-  return () => readExternal(modelPath, location, offset, length, where)
+  return { location, offset, length }
 }
 
-function readExternal(
+/**
+ * The file in which a tensor's external data lies, which is beside the model and long enough.
+ * @throws ModelError
+ */
+export function measureExternal(tensor: TensorProto, modelPath: string): string {
+  const where = `${modelPath}: tensor '${tensor.name}'`
+  const dtype = dtypeOf(tensor.dataType)
+  const expected =
+    dtype === undefined ? undefined : elementCount(tensor.dims.map(Number)) * BYTES_PER_ELEMENT[dtype]
+  const { file, path } = openExternal(modelPath, placeOf(tensor, expected, where), where)
+  closeSync(file)
+  return path
+}
+
+function readExternal(modelPath: string, place: ExternalPlace, where: string): Uint8Array {
+  const { location, offset, length } = place
+  const { file } = openExternal(modelPath, place, where)
+  try {
+    const bytes = new Uint8Array(length)
+    for (let done = 0; done < length;) {
+      const count = readSync(file, bytes, done, length - done, offset + done)
+      if (count === 0) throw new ModelError(`${where}: '${location}' ended while it was read`)
+      done += count
+    }
+    return bytes
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Opens the file of external data, once it is known to lie beside the model and to be long enough. */
+function openExternal(
   modelPath: string,
-  location: string,
-  offset: number,
-  length: number,
+  { location, offset, length }: ExternalPlace,
   where: string,
-): Uint8Array {
+): { file: number; path: string } {
   const path = resolve(dirname(modelPath), location)
   let file: number
   try {
@@ -110,15 +151,10 @@ function readExternal(
       throw new ModelError(
         `${where}: '${location}' holds ${size} bytes, ${offset + length} are needed: is it truncated?`,
       )
-    const bytes = new Uint8Array(length)
-    for (let done = 0; done < length;) {
-      const count = readSync(file, bytes, done, length - done, offset + done)
-      if (count === 0) throw new ModelError(`${where}: '${location}' ended while it was read`)
-      done += count
-    }
-    return bytes
-  } finally {
+    return { file, path }
+  } catch (error) {
     closeSync(file)
+    throw error
   }
 }
 

@@ -65,42 +65,55 @@ const PASSING: Readonly<Record<string, (node: Node, axes: Axes) => Axes>> = {
  * multiplied or added elementwise is a norm's when it has one dimension; anything else is a weight along axis 0.
  */
 export function usageOf(graph: Graph, tensor: string, rank: number): Usage {
-  const found = follow(
-    graph.nodes,
-    tensor,
-    Array.from({ length: rank }, (_, axis) => axis),
-    new Set(),
-  )
+  const found = readingOf(graph, tensor, rank)
   const fallback: Usage = { role: rank <= 1 ? 'norm' : 'weight', unitAxis: 0 }
-  return found ?? fallback
+  return found === undefined ? fallback : found.usage
+}
+
+/** The operator that says what a tensor is to the network. */
+export interface Reading {
+  readonly usage: Usage
+  readonly node: Node
+  /** Which of the node's inputs it is. */
+  readonly input: number
+  /** For each axis of what the node reads, the tensor's axis that it is; undefined where a reshape hides it. */
+  readonly axes: Axes
+}
+
+/** The first reader of a tensor, or of what hands it on, that gives it a role; undefined where none does. */
+export function readingOf(graph: Graph, tensor: string, rank: number): Reading | undefined {
+  const axes = Array.from({ length: rank }, (_, axis) => axis)
+  return follow(graph.nodes, tensor, axes, new Set())
 }
 
 /** `seen` are the values that were followed before, to no end. */
-function follow(nodes: readonly Node[], value: string, axes: Axes, seen: Set<string>): Usage | undefined {
+function follow(nodes: readonly Node[], value: string, axes: Axes, seen: Set<string>): Reading | undefined {
   const key = `${axes === undefined ? 'part' : 'whole'} ${value}`
   if (seen.has(key)) return undefined
   seen.add(key)
   for (const node of nodes) {
     const input = node.inputs.indexOf(value)
     if (input < 0 || node.domain !== '') continue
-    const usage = passedOn(nodes, node, axes, seen) ?? readBy(node, input, axes)
-    if (usage !== undefined) return usage
+    const reading = passedOn(nodes, node, axes, seen) ?? readBy(node, input, axes)
+    if (reading !== undefined) return reading
   }
   return undefined
 }
 
-function passedOn(nodes: readonly Node[], node: Node, axes: Axes, seen: Set<string>): Usage | undefined {
+function passedOn(nodes: readonly Node[], node: Node, axes: Axes, seen: Set<string>): Reading | undefined {
   const passing = PASSING[node.op]
   if (passing === undefined) return undefined
   const after = passing(node, axes)
   for (const output of node.outputs) {
-    const usage = follow(nodes, output, after, seen)
-    if (usage !== undefined) return usage
+    const reading = follow(nodes, output, after, seen)
+    if (reading !== undefined) return reading
   }
   return undefined
 }
 
-function readBy(node: Node, input: number, axes: Axes): Usage | undefined {
+function readBy(node: Node, input: number, axes: Axes): Reading | undefined {
   const usage = SLOTS[node.op]?.(node, input, axes?.length ?? NaN)
-  return usage && { role: usage.role, unitAxis: axes?.[usage.unitAxis] ?? 0 }
+  if (usage === undefined) return undefined
+  const { role, unitAxis } = usage
+  return { usage: { role, unitAxis: axes?.[unitAxis] ?? 0 }, node, input, axes }
 }

@@ -5,6 +5,7 @@ import { sha256File } from '../io/hash.js'
 import { lossChoices, lossName } from '../autodiff/losses.js'
 import type { Manifest, ManifestFacts } from '../tables/manifest.js'
 import { SCHEMA_VERSION } from '../tables/schema.js'
+import type { BoundPair } from '../trajectory/bind.js'
 import { VERSION } from '../version.js'
 import type { RunOptions } from './options.js'
 import type { Prepared } from './prepare.js'
@@ -31,6 +32,7 @@ export async function runFacts(options: RunOptions, prepared: Prepared): Promise
       path: options.model,
       sha256: await sha256File(options.model, ModelError),
       binding: binding.how,
+      ...(binding.origin && { exported_from: binding.origin }),
       constants: binding.constants,
       batchnorm: prepared.batchNorm ?? null,
       ...(options.loss.kind === 'graph' && { loss_sha256: await sha256File(options.loss.path, ModelError) }),
@@ -48,11 +50,12 @@ export async function runFacts(options: RunOptions, prepared: Prepared): Promise
   }
 }
 
-function tensorFacts({ tensors }: Prepared): RunFacts['tensors'] {
-  return tensors.map((tensor) => ({
+function tensorFacts({ tensors, binding }: Prepared): RunFacts['tensors'] {
+  return tensors.map((tensor, i) => ({
     tensor: tensor.name,
     checkpoint_name: tensor.checkpointName,
-    parameter_name: tensor.name,
+    parameter_name: tensor.parameterName,
+    ...layoutFacts(binding.pairs[i]!),
     shape: [...tensor.shape],
     role: tensor.role,
     layer: tensor.layer,
@@ -61,14 +64,25 @@ function tensorFacts({ tensors }: Prepared): RunFacts['tensors'] {
   }))
 }
 
+/** How a tensor was found, and what makes it the network's: an order of axes, then a shape. */
+function layoutFacts({ by, permutation, reshaped }: BoundPair): Record<string, unknown> {
+  return {
+    bound_by: by,
+    ...(permutation && { transpose: permutation }),
+    ...(reshaped && { reshape: reshaped }),
+  }
+}
+
 function optionFacts(options: RunOptions, batchSize: number): Record<string, unknown> {
-  const { splits, loss, steps, batchSize: asked, batchNorm, out, overwrite, ...plain } = options
+  const { splits, loss, steps, weights, batchSize: asked, batchNorm, map, out, overwrite, ...plain } = options
   return {
     ...plain,
     splits: Object.fromEntries(splits),
     loss: lossName(loss),
     loss_options: lossChoices(loss),
     steps: steps ?? null,
+    weights: weights ?? 'raw',
+    map: map ?? null,
     batch_size: batchSize,
     batch_size_given: asked ?? null,
     batchnorm: batchNorm,

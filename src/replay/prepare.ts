@@ -3,23 +3,16 @@ import { differentiate } from '../autodiff/differentiate.js'
 import type { GradientGraph } from '../autodiff/differentiate.js'
 import { openData } from '../data/open-data.js'
 import type { DataNeeds, DataSet, InputSpec } from '../data/needs.js'
-import { BindingError } from '../errors.js'
-import { findCopies } from '../onnx/copies.js'
-import { listNames } from '../listing.js'
-import type { Graph, NamedValue } from '../onnx/graph.js'
+import type { NamedValue } from '../onnx/graph.js'
 import { readModel } from '../onnx/read.js'
-import { EXPORT_LINE } from '../trajectory/bind-report.js'
-import { bind } from '../trajectory/bind.js'
-import type { Binding, NetworkTensor } from '../trajectory/bind.js'
+import type { Binding } from '../trajectory/bind.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import { openTrajectory } from '../trajectory/open-trajectory.js'
 import { askedBatchSize, checkRemainder, fittingBatchSize } from './batch-size.js'
+import { bindingNotes, bindNetwork } from './binding.js'
 import type { RunEvents, RunOptions } from './options.js'
 import { describeTensors } from './tensors.js'
 import type { LcaTensor } from './tensors.js'
-
-/** A note is one line on a terminal. */
-const NAMES_IN_NOTE = 8
 
 /** Everything that a replay needs, opened and checked against each other. */
 export interface Prepared {
@@ -43,17 +36,18 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     events.onNote?.(text)
   }
   const model = await readModel(options.model)
-  const trajectory = await openTrajectory(options.checkpoints, options.steps && { steps: options.steps })
+  const { steps, weights = 'raw' } = options
+  const trajectory = await openTrajectory(options.checkpoints, { weights, ...(steps && { steps }) })
   try {
     trajectory.notes.forEach(note)
-    const binding = bindTensors(options, model, trajectory)
+    const { binding, graph } = await bindNetwork(options, model, trajectory)
     bindingNotes(binding).forEach(note)
-    const parameters = binding.pairs.map(({ parameter }) => parameter)
+    const parameters = binding.pairs.map(({ name }) => name)
     const { loss, batchNorm } = options
-    const gradient = differentiate(model, { parameters, loss, batchNorm })
+    const gradient = differentiate(graph, { parameters, loss, batchNorm })
     gradient.notes.forEach(note)
     const tensors = describeTensors(model, binding)
-    const normalizes = hasBatchNorm(model)
+    const normalizes = hasBatchNorm(graph)
     batchNormNotes(options, normalizes).forEach(note)
     unreached(tensors, gradient).forEach(note)
     const asked = askedBatchSize(options, gradient, note)
@@ -66,36 +60,6 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     await trajectory.close()
     throw error
   }
-}
-
-function bindTensors(options: RunOptions, model: Graph, trajectory: Trajectory): Binding {
-  const network = [...model.initializers].flatMap(([name, { shape, dtype }]): NetworkTensor[] =>
-    dtype === undefined ? [] : [{ name, shape, dtype }],
-  )
-  const [first] = trajectory.checkpoints
-  const binding = bind(network, first!.tensors, { model: options.model, checkpoint: first!.path })
-  refuseCopies(options, model, binding)
-  return binding
-}
-
-/** A weight that the network also holds as a constant would move in one of its uses only: the numbers would be wrong. */
-function refuseCopies({ model: path }: RunOptions, model: Graph, { pairs, constants }: Binding): void {
-  const weights = pairs.map(({ parameter }) => parameter)
-  const [copy] = findCopies(model, weights, constants)
-  if (copy === undefined) return
-  throw new BindingError(
-    `${path}: '${copy.constant}' is a constant with the numbers of '${copy.weight}': the exporter folded one use of that ` +
-      `weight, or the weight is tied and saved once; its gradient would lack that use. Export with ${EXPORT_LINE}`,
-  )
-}
-
-function bindingNotes({ how, pairs, constants, ignored }: Binding): string[] {
-  const list = (names: readonly string[]): string => listNames(names, NAMES_IN_NOTE)
-  return [
-    `${pairs.length} tensors bound ${how}`,
-    ...(constants.length > 0 ? [`constant, since the checkpoints don't hold them: ${list(constants)}`] : []),
-    ...(ignored.length > 0 ? [`left out, being counters: ${list(ignored)}`] : []),
-  ]
 }
 
 function batchNormNotes({ batchNorm }: RunOptions, normalizes: boolean): string[] {
@@ -124,11 +88,18 @@ async function openSplits(
   gradient: GradientGraph,
   note: (text: string) => void,
 ): Promise<Map<string, DataSet>> {
-  const { input, target, scale } = options
-  const names = { ...(input !== undefined && { input }), ...(target !== undefined && { target }) }
+  const { input, inputs, target, scale, transform, context } = options
+  const reading = {
+    scale,
+    ...(input !== undefined && { input }),
+    ...(inputs && { inputs }),
+    ...(target !== undefined && { target }),
+    ...(transform && { transform }),
+    ...(context !== undefined && { context }),
+  }
   const data = new Map<string, DataSet>()
   for (const [split, path] of options.splits) {
-    const set = await openData(path, dataNeeds(gradient), { ...names, scale })
+    const set = await openData(path, dataNeeds(gradient), reading)
     for (const text of set.notes) note(`${split}: ${text}`)
     data.set(split, set)
   }

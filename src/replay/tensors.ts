@@ -2,14 +2,16 @@ import type { Graph } from '../onnx/graph.js'
 import { usageOf } from '../onnx/usage.js'
 import type { Role } from '../onnx/usage.js'
 import { elementCount } from '../tensor.js'
-import type { Binding } from '../trajectory/bind.js'
+import type { Binding, BoundPair } from '../trajectory/bind.js'
 
 /** A tensor that LCA is allocated to. */
 export interface LcaTensor {
-  /** Name in the tables: the network's. */
+  /** Name in the tables: the network's, or the checkpoints' where the network's is an exporter's invention or translated. */
   readonly name: string
   /** Name in the checkpoints. */
   readonly checkpointName: string
+  /** Name in the model file. */
+  readonly parameterName: string
   /** The module that owns it: its name up to the last '.' or '/'. */
   readonly layer: string
   readonly role: Role
@@ -26,21 +28,46 @@ export interface UnitAxis {
   readonly inner: number
 }
 
-/** Describes the bound tensors, in the network's order. */
-export function describeTensors(graph: Graph, binding: Binding): LcaTensor[] {
-  return binding.pairs.map(({ parameter, tensor }) => {
-    const { shape } = graph.initializers.get(parameter)!
-    const { role, unitAxis } = usageOf(graph, parameter, shape.length)
+/**
+ * Describes the bound tensors, in the network's order, in the checkpoints' layout.
+ * @param model the network as its file has it
+ */
+export function describeTensors(model: Graph, { pairs }: Binding): LcaTensor[] {
+  return pairs.map((pair) => {
+    const { name, parameter, tensor, shape } = pair
+    const network = model.initializers.get(parameter)!.shape
+    const { role, unitAxis } = usageOf(model, parameter, network.length)
     return {
-      name: parameter,
+      name,
       checkpointName: tensor,
-      layer: layerOf(parameter),
+      parameterName: parameter,
+      layer: layerOf(name),
       role,
       shape,
       size: elementCount(shape),
-      units: unitsAlong(shape, unitAxis),
+      units: unitsAlong(shape, checkpointAxis(pair, network, unitAxis)),
     }
   })
+}
+
+/**
+ * The checkpoint's axis that the network's axis is; where several make it up (a depthwise kernel's channels and their
+ * multiplier), the outer one.
+ */
+function checkpointAxis(
+  { shape, permutation, reshaped }: Pick<BoundPair, 'shape' | 'permutation' | 'reshaped'>,
+  network: readonly number[],
+  axis: number,
+): number {
+  const order = permutation ?? shape.map((_, i) => i)
+  if (reshaped === undefined || elementCount(network) === 0) return order[axis] ?? 0
+  const outside = elementCount(network.slice(0, axis))
+  let product = 1
+  for (const source of order) {
+    if (product >= outside && shape[source] !== 1) return source
+    product *= shape[source]!
+  }
+  return order[Math.min(axis, order.length - 1)] ?? 0
 }
 
 /** `h.0.qkv.weight` belongs to layer `h.0.qkv`, `fc_1/kernel` to `fc_1`; a name without a separator is its own layer. */

@@ -1,10 +1,18 @@
 import { listNames } from '../listing.js'
 import { formatShape } from '../tensor.js'
+import { isInvented } from './invented.js'
+import { isStatistic, type Fold } from './fold.js'
 
 /** A tensor of either side. */
 export interface NamedShape {
   readonly name: string
   readonly shape: readonly number[]
+}
+
+/** A weight of the network and a tensor of the checkpoint. */
+export interface NamedPair {
+  readonly parameter: NamedShape
+  readonly tensor: NamedShape
 }
 
 /** What does not fit between a network and a checkpoint, under the renaming that fits best. */
@@ -13,7 +21,19 @@ export interface Mismatch {
   readonly missing: readonly NamedShape[]
   /** Float tensors of the checkpoint without a place. */
   readonly leftOver: readonly NamedShape[]
-  readonly shapes: readonly { readonly parameter: NamedShape; readonly tensor: NamedShape }[]
+  readonly shapes: readonly NamedPair[]
+  /** Pairs between which neither numbers nor names decide. */
+  readonly ambiguous: readonly NamedPair[]
+  /** Pairs of equal numbers in another order than transpositions make. */
+  readonly reordered: readonly NamedPair[]
+  /** A batch normalization that the model's numbers show to be folded. */
+  readonly fold: Fold | undefined
+  /** A weight of the network that is one number throughout, as several tensors may have been where it was exported. */
+  readonly merged: string | undefined
+  /** Tensors left over that were all zero where the model was exported. */
+  readonly zeros: readonly string[]
+  /** The checkpoint that the model was exported from, such as `step 30`. */
+  readonly origin?: string
 }
 
 /** How to export a network so that its weights keep their names and its batch axis stays open. */
@@ -21,8 +41,14 @@ export const EXPORT_LINE =
   'torch.onnx.export(model.eval(), (x,), "model.onnx", dynamo=True, optimize=False, ' +
   'dynamic_shapes=({0: torch.export.Dim("batch")},))'
 
-/** Names that exporters invent for weights they have changed. */
-const INVENTED_NAME = /^(?:val_\d+|onnx::\w+|.*(?:transpose|MatMul)[^.]*)$/i
+/** What to do where TensorFlow has folded a normalization before tf2onnx sees it. */
+const REMEDY_FOR_KERAS =
+  'Keras on TensorFlow folds BatchNormalization whenever it exports: write the network in PyTorch under the names of the ' +
+  `layers (kernels are transposed for you) and export it with ${EXPORT_LINE}`
+
+/** What to do where tf2onnx has folded it (tf-keras). */
+const REMEDY_FOR_TF2ONNX =
+  'run `del tf2onnx.optimizer._optimizers["remove_back_to_back"]` before tf2onnx.convert, so that it does not fold'
 
 /** The message of a binding that failed: what is missing, left over and misshapen, the likely reason, the remedy. */
 export function describeMismatch(
@@ -41,35 +67,77 @@ export function describeMismatch(
           `${parameter.name}: network ${formatShape(parameter.shape)}, checkpoint ${formatShape(tensor.shape)}`,
       ),
     ),
-    `  the network must keep the names and shapes of the state_dict: ${EXPORT_LINE}`,
+    ...list('either could be the other', mismatch.ambiguous.map(withBoth)),
+    `  ${remedy(mismatch)}`,
+    '  or name the tensors in a file for --map: {"NAME IN THE NETWORK": "NAME IN THE CHECKPOINTS", ...}',
   ].join('\n')
 }
 
 function reason(mismatch: Mismatch): string {
+  const { missing, leftOver, shapes, ambiguous, reordered, zeros, merged, origin } = mismatch
   const reasons = [
-    ...(isBatchNormFolded(mismatch) ? ['the exporter folded BatchNorm into the layer before it'] : []),
+    ...(leftOver.some(({ name }) => isStatistic(name)) ? [foldReason(mismatch)] : []),
     ...(isTransposed(mismatch) ? ['the exporter transposed the weights of Linear layers'] : []),
+    ...(reordered.length > 0 ? [reorderedReason(reordered)] : []),
+    ...(zeros.length > 0
+      ? [
+          `${listNames(zeros)} is all zero at ${origin!}, from which the model was exported, and exporters drop a bias of zeros`,
+        ]
+      : []),
+    ...(merged !== undefined
+      ? [`the exporter keeps equal arrays once: ${merged} is one number throughout and may stand for others`]
+      : []),
+    ...(ambiguous.length > 0
+      ? ['several weights could be each other: their numbers are the same, or tell nothing']
+      : []),
   ]
   if (reasons.length > 0) return reasons.join(', and ')
-  if (mismatch.shapes.length > 0 && mismatch.leftOver.length === 0)
-    return 'shapes differ: another size of the network?'
-  if (mismatch.missing.length === 0 && mismatch.shapes.length === 0)
+  if (shapes.length > 0 && leftOver.length === 0) return 'shapes differ: another size of the network?'
+  if (missing.length === 0 && shapes.length === 0)
     return 'the network lacks what its forward pass does not use, since exporters drop it: leave these tensors out of the checkpoints'
+  if ([...missing, ...leftOver].some(({ name }) => RECURRENT.test(name)))
+    return 'recurrent kernels keep their gates in an order of each framework, which is not translated'
   return 'the two name their tensors differently, or are different networks'
 }
 
+/** Names of recurrent kernels in Keras, Flax and ONNX. */
+const RECURRENT = /recurrent_kernel|(?:lstm|gru|rnn)_cell|LSTM|GRU/
+
 /** BatchNorm's running statistics have no place in a network whose BatchNorm is folded away. */
-function isBatchNormFolded({ leftOver }: Mismatch): boolean {
-  return leftOver.some(({ name }) =>
-    /(?:^|[._/])(?:running_mean|running_var|moving_mean|moving_variance)(?::0)?$/.test(name),
+function foldReason({ fold }: Mismatch): string {
+  if (fold === undefined) return 'the exporter folded BatchNorm into the layer before it'
+  const { layer, parameter, tensor, step } = fold
+  const what = tensor === undefined ? 'holds' : `is the checkpoint's ${tensor} times`
+  return (
+    `the exporter folded BatchNorm into the layer before it (at step ${step} the network's ${parameter} ${what} ` +
+    `${layer}'s scale / sqrt(variance + epsilon))`
   )
+}
+
+function reorderedReason(reordered: readonly NamedPair[]): string {
+  return (
+    `${listNames(reordered.map(withBoth))} hold the same numbers in an order that no transposition makes: ` +
+    'gates of a recurrent layer, which frameworks order differently, are not put in order'
+  )
+}
+
+function remedy({ missing, leftOver, zeros, merged, ambiguous, origin }: Mismatch): string {
+  if (missing.some(({ name }) => name.includes('_fused_bn'))) return REMEDY_FOR_TF2ONNX
+  if (missing.some(({ name }) => name.includes('batchnorm/'))) return REMEDY_FOR_KERAS
+  if (zeros.length > 0 || (ambiguous.length > 0 && origin !== undefined))
+    return `export the model from a later checkpoint than ${origin!}, in which these have numbers of their own`
+  if (merged !== undefined)
+    return `export the model after some training, in which weights have numbers of their own, and with ${EXPORT_LINE}`
+  const line = `the network must keep the names and shapes of the state_dict: ${EXPORT_LINE}`
+  return leftOver.some(({ name }) => isStatistic(name))
+    ? line
+    : `${line}; or be exported from one of the checkpoints, whose numbers are then found in it`
 }
 
 function isTransposed({ missing, leftOver, shapes }: Mismatch): boolean {
   const swapped = shapes.some(({ parameter, tensor }) => areTransposed(parameter.shape, tensor.shape))
   const renamed = missing.some(
-    ({ name, shape }) =>
-      INVENTED_NAME.test(name) && leftOver.some((tensor) => areTransposed(shape, tensor.shape)),
+    ({ name, shape }) => isInvented(name) && leftOver.some((tensor) => areTransposed(shape, tensor.shape)),
   )
   return swapped || renamed
 }
@@ -80,6 +148,10 @@ function areTransposed(a: readonly number[], b: readonly number[]): boolean {
 
 function withShape({ name, shape }: NamedShape): string {
   return `${name} (${formatShape(shape)})`
+}
+
+function withBoth({ parameter, tensor }: NamedPair): string {
+  return `${tensor.name} as ${parameter.name}`
 }
 
 function list(title: string, items: readonly string[]): string[] {

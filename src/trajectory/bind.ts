@@ -1,157 +1,165 @@
 import { BindingError } from '../errors.js'
-import { formatShape, isFloat, type DType } from '../tensor.js'
-import { describeMismatch, type Mismatch } from './bind-report.js'
+import { listNames } from '../listing.js'
+import { isFloat } from '../tensor.js'
+import { describeMismatch } from './bind-report.js'
+import type { Attempt } from './bind-names.js'
 import type { TensorInfo } from './checkpoint.js'
-import { keepsMeaning, renamings, type Renaming } from './rename.js'
+import { withReshape } from './layout.js'
+import type { NameMap } from './map-file.js'
+import { mismatchOf } from './mismatch.js'
+import type { BoundCheckpoint, BoundPair, Evidence, NetworkTensor } from './network.js'
+import { tie, type Tie, type Ties } from './tie.js'
 
-/** An initializer of the network. */
-export interface NetworkTensor {
-  readonly name: string
-  readonly shape: readonly number[]
-  readonly dtype: DType
-}
+export type { BoundPair, Evidence, NetworkTensor } from './network.js'
 
 /** Which tensor of the checkpoints is which parameter of the network. */
 export interface Binding {
-  /** The network's name and the checkpoint's name of each tensor, in the order of the network. */
-  readonly pairs: readonly { readonly parameter: string; readonly tensor: string }[]
-  /** How the names were brought together: `by name`, or what was stripped from them. */
+  /** In the order of the network. */
+  readonly pairs: readonly BoundPair[]
+  /** How they were brought together: `by name`, or `8 by name, 2 by value from step 30, 2 transposed`. */
   readonly how: string
   /** Float initializers of the network that the checkpoints don't hold: they keep the values of the model file. */
   readonly constants: readonly string[]
   /** Integer and boolean tensors of the checkpoints without a place in the network, such as counters. */
   readonly ignored: readonly string[]
+  /** The checkpoint whose numbers the model file holds, where that had to be found. */
+  readonly origin?: { readonly path: string; readonly step: number }
 }
 
-/** A try: where each float tensor of the checkpoint goes under a pair of renamings. */
-interface Attempt {
-  readonly how: string
-  /** Checkpoint's name by network's name. */
-  readonly places: ReadonlyMap<string, string>
-  readonly leftOver: readonly string[]
+export interface BindOptions {
+  /** The model's file, for messages. */
+  readonly model: string
+  /** What a user says of some names; the others are found as without it. */
+  readonly map?: NameMap
+  /** What the checkpoints' numbers count, for messages. */
+  readonly stepUnit?: string
+  /** Names of the graph's values, which no renamed weight can have. */
+  readonly taken?: ReadonlySet<string>
 }
 
 /**
- * Ties the checkpoint's float tensors to the network's float initializers by name: equal names, else the names
- * without what all of one side share in front (`module.`, `model.`, a scope), a wrapper's component, or `:0`. Every
- * float tensor of the checkpoint must find its place, in its shape.
- * @param where the two files, for messages
+ * Ties the checkpoints' float tensors to the network's float initializers. In this order: what a map says; equal names,
+ * also without what all of one side share in front (`module.`, a scope), a wrapper's component, or `:0`; names in another
+ * framework's words (`conv1/kernel` is `conv1.weight`), with the transposition that goes with them; equal numbers, where
+ * the model was exported from one of the checkpoints; shapes, for matrices that an exporter transposed and renamed. Every
+ * float tensor of the checkpoints must find its place.
+ *
+ * @param checkpoints of one run, all with the same tensors; values are read only where names don't do
  * @throws BindingError that lists what did not fit and the likely reason
+ * @throws UsageError for an entry of the map that is wrong
  */
-export function bind(
+export async function bind(
   network: readonly NetworkTensor[],
-  checkpoint: ReadonlyMap<string, TensorInfo>,
-  where: { readonly model: string; readonly checkpoint: string },
-): Binding {
+  checkpoints: readonly BoundCheckpoint[],
+  options: BindOptions,
+): Promise<Binding> {
+  const [first] = checkpoints
+  const where = { model: options.model, checkpoint: first!.path }
   const parameters = network.filter(({ dtype }) => isFloat(dtype))
-  const tensors = [...checkpoint.values()].filter(({ dtype }) => isFloat(dtype))
+  const tensors = floatTensors(first!)
   if (tensors.length === 0)
     throw new BindingError(`${where.checkpoint}: holds no float tensors to bind to ${where.model}`)
-  const attempts = allAttempts(parameters, tensors)
-  const complete = attempts.filter((attempt) => isComplete(attempt, parameters, checkpoint))
-  const [best] = complete
-  if (best === undefined) {
-    throw new BindingError(describeMismatch(mismatchOf(closest(attempts), parameters, checkpoint), where))
-  }
-  rejectAmbiguity(complete, best, where)
-  return {
-    pairs: parameters.flatMap(({ name }) => {
-      const tensor = best.places.get(name)
-      return tensor === undefined ? [] : [{ parameter: name, tensor }]
-    }),
-    how: best.how,
-    constants: parameters.map(({ name }) => name).filter((name) => !best.places.has(name)),
-    ignored: [...checkpoint.values()].filter(({ dtype }) => !isFloat(dtype)).map(({ name }) => name),
-  }
+  const ties = await tie(parameters, checkpoints, options)
+  const [rival] = ties.rivals
+  if (rival !== undefined) throw twoWays(ties.attempt, rival, where)
+  if (ties.undecided.length > 0) throw eitherWay(ties.undecided, where)
+  if (ties.leftOver.length > 0)
+    throw new BindingError(describeMismatch(await mismatchOf(ties, checkpoints, options), where))
+  return bindingOf(ties, parameters, first!, options)
 }
 
-/** Tries in the order in which they change the fewest names: the checkpoint's side first, then a prefix of the network's. */
-function allAttempts(parameters: readonly NetworkTensor[], tensors: readonly TensorInfo[]): Attempt[] {
-  const names = tensors.map(({ name }) => name)
-  const present = new Set(parameters.map(({ name }) => name))
-  return renamings(names).flatMap((renaming) =>
-    networkPrefixes(renaming, names[0]!, present).map((prefix) => attempt(names, present, renaming, prefix)),
-  )
+/** The float tensors of a checkpoint. */
+export function floatTensors({ tensors }: Pick<BoundCheckpoint, 'tensors'>): TensorInfo[] {
+  return [...tensors.values()].filter(({ dtype }) => isFloat(dtype))
 }
 
-/**
- * What stands before a tensor's name in the network's names: nothing, or whole leading components (a wrapper module).
- * A name that someone chose is not exchanged for another: `encoder.` of one side does not become `decoder.`.
- */
-function networkPrefixes(renaming: Renaming, tensor: string, present: ReadonlySet<string>): string[] {
-  if (!keepsMeaning(renaming)) return ['']
-  const name = renaming.rename(tensor)
-  const wrapped = [...present].filter((place) => place.endsWith(`.${name}`) || place.endsWith(`/${name}`))
-  return ['', ...wrapped.map((place) => place.slice(0, -name.length))]
-}
-
-function attempt(
-  names: readonly string[],
-  present: ReadonlySet<string>,
-  renaming: Renaming,
-  prefix: string,
-): Attempt {
-  const places = new Map<string, string>()
-  const leftOver: string[] = []
-  for (const name of names) {
-    const place = prefix + renaming.rename(name)
-    if (present.has(place) && !places.has(place)) places.set(place, name)
-    else leftOver.push(name)
-  }
-  return { how: wording(renaming, prefix), places, leftOver }
-}
-
-function wording({ removed }: Renaming, prefix: string): string {
-  const quote = (parts: readonly string[]): string => parts.map((part) => `'${part}'`).join(' and ')
-  const stripped = [
-    ...(removed.length === 0 ? [] : [`${quote(removed)} from the checkpoint's names`]),
-    ...(prefix === '' ? [] : [`${quote([prefix])} from the network's names`]),
-  ]
-  return stripped.length === 0 ? 'by name' : `by name, after stripping ${stripped.join(' and ')}`
-}
-
-function isComplete(
-  attempt: Attempt,
+function bindingOf(
+  ties: Ties,
   parameters: readonly NetworkTensor[],
-  checkpoint: ReadonlyMap<string, TensorInfo>,
-): boolean {
-  return attempt.leftOver.length === 0 && mismatchOf(attempt, parameters, checkpoint).shapes.length === 0
-}
-
-function mismatchOf(
-  { places, leftOver }: Attempt,
-  parameters: readonly NetworkTensor[],
-  checkpoint: ReadonlyMap<string, TensorInfo>,
-): Mismatch {
-  const shapes = parameters.flatMap((parameter) => {
-    const tensor = checkpoint.get(places.get(parameter.name) ?? '')
-    if (tensor === undefined || formatShape(tensor.shape) === formatShape(parameter.shape)) return []
-    return [{ parameter, tensor }]
+  first: BoundCheckpoint,
+  options: BindOptions,
+): Binding {
+  const found = new Map(ties.ties.map((one) => [one.parameter.name, one]))
+  const taken = new Set([...(options.taken ?? []), ...parameters.map(({ name }) => name)])
+  const pairs = parameters.flatMap(({ name }) => {
+    const one = found.get(name)
+    return one === undefined ? [] : [pairOf(one, ties.attempt, taken)]
   })
+  const { origin } = ties
   return {
-    shapes,
-    missing: parameters.filter(({ name }) => !places.has(name)),
-    leftOver: leftOver.map((name) => checkpoint.get(name)!),
+    pairs,
+    how: wording(ties, pairs, options.stepUnit ?? 'step'),
+    constants: parameters.map(({ name }) => name).filter((name) => !found.has(name)),
+    ignored: [...first.tensors.values()].filter(({ dtype }) => !isFloat(dtype)).map(({ name }) => name),
+    ...(origin && { origin: { path: origin.path, step: origin.step } }),
   }
 }
 
-function closest(attempts: readonly Attempt[]): Attempt {
-  return attempts.reduce((best, next) => (next.places.size > best.places.size ? next : best))
+function pairOf(
+  { parameter, tensor, layout, by }: Tie,
+  attempt: Attempt,
+  taken: ReadonlySet<string>,
+): BoundPair {
+  return {
+    parameter: parameter.name,
+    tensor: tensor.name,
+    name: tableName(parameter.name, tensor.name, by, attempt, taken),
+    shape: tensor.shape,
+    ...withReshape(layout, tensor, parameter),
+    by,
+  }
 }
 
-/** Two ways that place the same tensor differently are a guess, unless nothing at all had to be stripped. */
-function rejectAmbiguity(
-  complete: readonly Attempt[],
-  best: Attempt,
-  where: { readonly model: string; readonly checkpoint: string },
-): void {
-  if (best.how === 'by name') return
-  const other = complete.find(({ places }) =>
-    [...places].some(([name, tensor]) => best.places.get(name) !== tensor),
+/** The network's name, where it is the checkpoint's but for what tools add; else the checkpoint's, where it is free. */
+function tableName(
+  parameter: string,
+  tensor: string,
+  by: Evidence,
+  attempt: Attempt,
+  taken: ReadonlySet<string>,
+): string {
+  if (by === 'name') return parameter
+  const name = attempt.rename(tensor)
+  return taken.has(name) ? parameter : name
+}
+
+/** The kinds of evidence in the order in which a report counts them. */
+const ORDER: readonly Evidence[] = ['map', 'name', 'translated name', 'value', 'shape']
+
+function wording({ attempt, origin }: Ties, pairs: readonly BoundPair[], unit: string): string {
+  const after = attempt.stripped === '' ? '' : `, after stripping ${attempt.stripped}`
+  const words: Readonly<Record<Evidence, string>> = {
+    map: 'by --map',
+    name: `by name${after}`,
+    'translated name': `by translated name${after}`,
+    value: `by value${origin === undefined ? '' : ` from ${unit} ${origin.step}`}`,
+    shape: 'by shape',
+  }
+  const kinds = ORDER.map((by) => ({ by, count: pairs.filter((pair) => pair.by === by).length }))
+  const present = kinds.filter(({ count }) => count > 0)
+  const transposed = pairs.filter(({ permutation }) => permutation !== undefined).length
+  const [only] = present
+  if (present.length === 1 && transposed === 0) return words[only!.by]
+  return [
+    ...present.map(({ by, count }) => `${count} ${words[by]}`),
+    ...(transposed > 0 ? [`${transposed} transposed`] : []),
+  ].join(', ')
+}
+
+function twoWays(best: Attempt, other: Attempt, where: { model: string; checkpoint: string }): BindingError {
+  const say = ({ stripped }: Attempt): string =>
+    stripped === '' ? 'by name' : `by name, after stripping ${stripped}`
+  return new BindingError(
+    `${where.checkpoint} fits ${where.model} in more than one way: ${say(best)}; or ${say(other)}; ` +
+      'export the model with the names of the checkpoint, or name the tensors in a file for --map',
   )
-  if (other === undefined) return
-  throw new BindingError(
-    `${where.checkpoint} fits ${where.model} in more than one way: ${best.how}; or ${other.how}; ` +
-      'export the model with the names of the checkpoint',
+}
+
+function eitherWay(undecided: Ties['undecided'], where: { model: string; checkpoint: string }): BindingError {
+  const names = undecided.map(({ parameter, tensor }) => `${tensor.name} as ${parameter.name}`)
+  return new BindingError(
+    `${where.checkpoint}: ${listNames(names)} may lie either way in ${where.model}, being square: other kernels of these ` +
+      'checkpoints lie otherwise than their names say; export the model from one of the checkpoints, so that numbers tell, ' +
+      'or write "transpose" in a file for --map',
   )
 }

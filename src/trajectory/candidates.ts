@@ -1,21 +1,31 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
-import { CheckpointError, CheckpointFormatError } from '../errors.js'
+import { CheckpointError } from '../errors.js'
 import { mapLimited } from '../io/concurrency.js'
-import { withFile } from '../io/ranged-file.js'
 import type { LeftOut } from './checkpoint.js'
-import { FOLDER_FORMATS, FORMATS, FORMATS_READ } from './formats/index.js'
-import { HEAD_SIZE, type CheckpointFormat, type Opener } from './formats/format.js'
-import { CHECKPOINT_EXTENSION, compareNaturally, reasonToLeaveOut, reasonToLeaveOutFolder } from './names.js'
+import { FOLDER_FORMATS } from './formats/index.js'
+import type { Opener, WeightKind } from './formats/format.js'
+import { refusedFolder } from './formats/refused-folders.js'
+import {
+  compareNaturally,
+  isAverage,
+  isStepFolder,
+  numbersInName,
+  OTHER_KIND,
+  reasonToLeaveOut,
+  reasonToLeaveOutFolder,
+} from './names.js'
+import { rejectNested } from './nested-folder.js'
+import { recognise } from './recognise.js'
+import { stepFolder } from './step-folder.js'
+
+export { recognise } from './recognise.js'
 
 /** Files whose headers are read at a time: enough to keep a disk busy, few enough for any limit on open files. */
 export const CONCURRENT_FILES = 16
 
 const NOT_A_CHECKPOINT_FOLDER = 'a folder that is no checkpoint'
-
-/** Folders that trainers make for each checkpoint: `checkpoint-500`, `step_1000`, `global_step12`, `epoch=3`. */
-const STEP_FOLDER = /^(?:checkpoint|ckpt|global_?step|step|iter|epoch)s?[-_=]?\d+/i
 
 /** A file or folder that is of a format that is read. */
 export interface Candidate {
@@ -26,13 +36,22 @@ export interface Candidate {
 /**
  * The checkpoints of a folder by what they are: files by their first bytes, folders by what they hold. What is none goes
  * to `leftOut` with the reason.
- * @throws CheckpointError for a step's folder without weights beside others that have them, and for an empty file
- * @throws CheckpointFormatError for a file that is named like a checkpoint and is of no format that is read
+ * @param weights which files are meant where an average of the weights lies in files of its own
+ * @throws CheckpointError for a step's folder without weights beside others that have them, for an empty file, and for a
+ *   folder whose checkpoints lie deeper
+ * @throws CheckpointFormatError for a file that is named like a checkpoint and is of no format that is read, and for a
+ *   folder that is itself a checkpoint of a layout that is not read
  */
-export async function findCandidates(folder: string, leftOut: LeftOut[]): Promise<Candidate[]> {
+export async function findCandidates(
+  folder: string,
+  leftOut: LeftOut[],
+  weights: WeightKind = 'raw',
+): Promise<Candidate[]> {
   const entries = await readdir(folder)
+  await (await refusedFolder(folder))?.open(folder)
   entries.sort(compareNaturally)
-  const found = await mapLimited(entries, CONCURRENT_FILES, (name) => consider(join(folder, name)))
+  const all = await mapLimited(entries, CONCURRENT_FILES, (name) => consider(join(folder, name), weights))
+  const found = ofKind(all, weights)
   const hasFolders = found.some(({ isFolder, format }) => isFolder && format !== undefined)
   const kept: Candidate[] = []
   for (const { path, format, reason } of found.map((one) => (hasFolders ? besideFolders(one) : one))) {
@@ -40,6 +59,7 @@ export async function findCandidates(folder: string, leftOut: LeftOut[]): Promis
     else kept.push({ path, format })
   }
   if (hasFolders) rejectEmptyFolder(leftOut, kept)
+  if (kept.length === 0) await rejectNested(folder)
   return kept
 }
 
@@ -51,7 +71,12 @@ interface Considered {
   readonly reason: string
 }
 
-async function consider(path: string): Promise<Considered> {
+/**
+ * Entries that are symbolic links are followed, wherever they lead: whoever made the folder put them there, and the
+ * Hugging Face Hub's cache holds nothing else. Names that come from inside a file (the shards of an index) are a
+ * different matter: they must be plain names of entries of the same folder, so that a file can't lead out of it.
+ */
+async function consider(path: string, weights: WeightKind): Promise<Considered> {
   const stats = await stat(path).catch(() => undefined)
   const isFolder = stats?.isDirectory() ?? false
   const name = basename(path)
@@ -59,18 +84,48 @@ async function consider(path: string): Promise<Considered> {
   if (left !== undefined || stats === undefined || (!isFolder && !stats.isFile()))
     return { path, isFolder, format: undefined, reason: left ?? 'not a file' }
   if (isFolder)
-    return { path, isFolder, format: await recogniseFolder(path), reason: NOT_A_CHECKPOINT_FOLDER }
+    return { path, isFolder, format: await recogniseFolder(path, weights), reason: NOT_A_CHECKPOINT_FOLDER }
   return { path, isFolder, format: await recognise(path), reason: 'not a checkpoint file' }
 }
 
-async function recogniseFolder(path: string): Promise<Opener | undefined> {
+async function recogniseFolder(path: string, weights: WeightKind): Promise<Opener | undefined> {
   const names = new Set(await readdir(path).catch(() => []))
-  return FOLDER_FORMATS.find((candidate) => candidate.matchFolder(names))
+  return (
+    FOLDER_FORMATS.find((candidate) => candidate.matchFolder(names, path)) ??
+    (await refusedFolder(path)) ??
+    (await stepFolder(path, weights)) ??
+    (await refusedFolder(path, true))
+  )
+}
+
+/** One opener for each format that opens files of averages: within them the average is what is plainly there. */
+const averageOpeners = new Map<Opener, Opener>()
+
+function openerOfAverages(format: Opener): Opener {
+  const known = averageOpeners.get(format)
+  if (known !== undefined) return known
+  const opener: Opener = { ...format, open: (path) => format.open(path, { weights: 'raw' }) }
+  averageOpeners.set(format, opener)
+  return opener
+}
+
+/** Where averages lie in files of their own, only those or only the others are the run's checkpoints. */
+function ofKind(found: readonly Considered[], weights: WeightKind): readonly Considered[] {
+  const isOfAverages = ({ path, format }: Considered): boolean =>
+    format !== undefined && isAverage(basename(path))
+  if (!found.some(isOfAverages)) return found
+  return found.map((one) => {
+    if (one.format === undefined) return one
+    if (isOfAverages(one) !== (weights === 'ema'))
+      return { ...one, format: undefined, reason: OTHER_KIND[weights] }
+    return weights === 'ema' ? { ...one, format: openerOfAverages(one.format) } : one
+  })
 }
 
 /** Beside a folder for each checkpoint trainers put the final weights once more, in a file that tells no step. */
 function besideFolders(one: Considered): Considered {
-  if (basename(one.path) !== 'model.safetensors') return one
+  const tellsNone = Object.keys(numbersInName(basename(one.path))).length === 0
+  if (one.isFolder || one.format === undefined || !tellsNone) return one
   return { ...one, format: undefined, reason: 'the final weights, beside a folder for each checkpoint' }
 }
 
@@ -84,23 +139,7 @@ function rejectEmptyFolder(leftOut: readonly LeftOut[], kept: readonly Candidate
   )
 }
 
-/** The file's format by its first bytes; a name that only checkpoints have, with other bytes, is an error. */
-export async function recognise(path: string): Promise<CheckpointFormat | undefined> {
-  const name = basename(path)
-  const { head, size } = await withFile(path, CheckpointError, async (file) => ({
-    head: await file.read(0, Math.min(HEAD_SIZE, file.size)),
-    size: file.size,
-  }))
-  const format = FORMATS.find((candidate) => candidate.match(head, name))
-  if (format !== undefined || !CHECKPOINT_EXTENSION.test(name)) return format
-  if (size === 0)
-    throw new CheckpointError(`${path}: empty (0 bytes): the save was cut off; move it out of the folder`)
-  throw new CheckpointFormatError(
-    `${path}: its first bytes are of no format that is read (${FORMATS_READ}): corrupt, or written by something else`,
-  )
-}
-
 /** A folder that is named like a checkpoint's, but holds none in a layout that is read. */
 export function isStepFolderWithoutWeights({ path, reason }: LeftOut): boolean {
-  return reason === NOT_A_CHECKPOINT_FOLDER && STEP_FOLDER.test(basename(path))
+  return reason === NOT_A_CHECKPOINT_FOLDER && isStepFolder(basename(path))
 }

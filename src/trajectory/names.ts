@@ -1,19 +1,38 @@
 import type { StepUnit } from './checkpoint.js'
+import type { WeightKind } from './formats/format.js'
 
-const EXTENSION = /\.(?:safetensors|pt|pth|ckpt|bin|h5|hdf5|tar|keras|weights\.h5|weights\.json)$/i
+const EXTENSION =
+  /\.(?:safetensors|pt|pth|ckpt|bin|h5|hdf5|tar|keras|weights\.h5|weights\.json|npz|index|msgpack|flax)$/i
 
 /** Extensions that only checkpoints have: a file with one that cannot be read is an error, not a bystander. */
 export const CHECKPOINT_EXTENSION = /\.(?:safetensors|pt|pth|ckpt|pth\.tar|keras|weights\.h5)$/i
 
+/** `last`, `model_best`, `best_model`, `latest-rank0` (Composer), `last-v1` (Lightning), `last_checkpoint` (MMEngine). */
 const ALIAS =
-  /^(?:(?:model|checkpoint|ckpt|weights)[-_.])?(?:last|best|latest)(?:[-_.](?:model|checkpoint|ckpt|weights))?(?:-v\d+)?$/i
-const FAIRSEQ_BEST = /^checkpoint\.best_/i
-const COMPANION = /^(?:(?:optimizer|optim|scheduler|scaler|rng_state)(?:[-_]?\d+)?|training_args)$/i
-/** The Hugging Face Trainer renames a save's folder when it is whole. */
-const UNFINISHED = /^tmp-/i
+  /^(?:.*[-_.])?(?:last|best|latest)(?:[-_.](?:model|checkpoint|ckpt|weights|net))?(?:[-_]rank\d+)?(?:-v\d+)?$/i
+/** fairseq's `checkpoint.best_loss_3.456`, MMEngine's `best_coco_bbox_mAP_epoch_12`. */
+const BEST_OF = /^(?:checkpoint\.best_|best_.+_(?:epoch|iter)_\d+$)/i
+/** timm saves these in the middle of an epoch, to go on from after a crash. */
+const RECOVERY = /^recovery(?:-\d+){1,2}$/i
+const STATE =
+  'optimizer|optim|scheduler|lr_scheduler|scaler|grad_scaler|rng_state|random_states?|sampler|dl_state_dict|train(?:er|ing)?_state'
+/** `optimizer`, `optim_1000`, `step_10_optimizer`; guided-diffusion's `opt010000`, OLMo's `train`, DeepSpeed's states. */
+const COMPANION = new RegExp(
+  `^(?:${STATE})(?:[-_.]?\\d.*|[-_.].*)?$|[-_.](?:${STATE}|optim_states)$|^(?:opt\\d+|opt|train|training_args|custom_checkpoint_\\d+)$`,
+  'i',
+)
 /** Keras' BackupAndRestore keeps the save before the last one under this extension. */
 const BACKUP = /\.bkp$/i
-const SHARD = /-\d{5}-of-\d{5}$/
+/** guided-diffusion's `ema_0.9999_010000`, NeMo's `-EMA`, timm's and others' `model_ema`. */
+const AVERAGE = /(?:^|[-_.])(?:ema|swa)(?:[-_.]|$)/i
+/** The Hugging Face Trainer and Orbax rename a save's folder when it is whole. */
+const UNFINISHED = /^tmp-|\.orbax-checkpoint-tmp/i
+const SHARD = /-\d{5}-of-\d{5}$|-shard\d+$/
+
+/** Beside the index of a TensorFlow checkpoint: its data, its graph, and the list of the folder's checkpoints. */
+const TENSORFLOW_PART = /\.data-\d{5}-of-\d{5}$|\.ckpt[^/]*\.meta$|^checkpoint$/
+
+const ALIAS_REASON = 'another name of a checkpoint (last, best or latest)'
 
 /** A file's name without its folder and checkpoint extensions. */
 export function stem(fileName: string): string {
@@ -26,10 +45,12 @@ export function stem(fileName: string): string {
 export function reasonToLeaveOut(fileName: string): string | undefined {
   const name = stem(fileName)
   if (fileName.startsWith('.')) return 'a hidden file'
+  if (UNFINISHED.test(fileName)) return 'a save that was not finished'
   if (BACKUP.test(fileName)) return 'a backup copy'
-  if (ALIAS.test(name) || FAIRSEQ_BEST.test(name))
-    return 'another name of a checkpoint (last, best or latest)'
+  if (ALIAS.test(name) || BEST_OF.test(name)) return ALIAS_REASON
+  if (RECOVERY.test(name)) return 'a save to recover from, within an epoch'
   if (COMPANION.test(name)) return 'state of the trainer, not weights'
+  if (TENSORFLOW_PART.test(fileName)) return 'a part of a TensorFlow checkpoint, which its .index names'
   if (SHARD.test(name)) return 'a shard: a part of a checkpoint that is split over files'
   return undefined
 }
@@ -38,7 +59,33 @@ export function reasonToLeaveOut(fileName: string): string | undefined {
 export function reasonToLeaveOutFolder(name: string): string | undefined {
   if (name.startsWith('.')) return 'a hidden folder'
   if (UNFINISHED.test(name)) return 'a save that was not finished'
-  return ALIAS.test(name) ? 'another name of a checkpoint (last, best or latest)' : undefined
+  return ALIAS.test(name) || BEST_OF.test(name) ? ALIAS_REASON : undefined
+}
+
+/** Whether a file's name says that it holds an average of the weights and nothing else. */
+export function isAverage(fileName: string): boolean {
+  return AVERAGE.test(stem(fileName))
+}
+
+/** Why a file is left out that holds the other kind of weights than what is asked for. */
+export const OTHER_KIND: Readonly<Record<WeightKind, string>> = {
+  raw: 'an average of the weights (EMA), which --weights ema takes',
+  ema: 'weights as the optimizer left them, beside files of their average (EMA)',
+}
+
+/** Folders that trainers make for each checkpoint: `checkpoint-500`, `step_1000`, `global_step12`, `epoch=3`. */
+const STEP_FOLDER = /^(?:checkpoint|ckpt|global_?step|step|iter|epoch)s?[-_=]?\d+/i
+const NUMBER_FOLDER = /^(?:(?:model|weights|save|snapshot|update)s?[-_=]?)?\d+$/i
+
+/** Whether a folder without weights that are read would be a hole in the trajectory. */
+export function isStepFolder(name: string): boolean {
+  return STEP_FOLDER.test(name)
+}
+
+/** Whether a folder may be one checkpoint: its name tells a step, or is little but a number. */
+export function mayBeStepFolder(name: string): boolean {
+  const { step, iteration, epoch } = numbersInName(name)
+  return isStepFolder(name) || NUMBER_FOLDER.test(name) || (step ?? iteration ?? epoch) !== undefined
 }
 
 /** Numbers of a file name by what they count; `number` is the last one that no word explains. */
@@ -57,16 +104,34 @@ export const NAME_UNITS = [
   ['number', 'step'],
 ] as const satisfies readonly (readonly [keyof NameNumbers, StepUnit])[]
 
-const VERSION = /-v\d+$/i
+/** What stands in names and counts nothing: versions (`-v1`), ranks, tokens seen (OLMo's `-tokens4B`). */
+const NO_COUNT = /-v\d+$|[-_](?:mp_)?rank_?\d+|[-_]tokens[-_=]?\d+(?:\.\d+)?[kmbt]?/gi
 const NAMED_METRIC = /[-_.]?[a-z][a-z_]*=?-?\d+\.\d+(?:e[-+]?\d+)?/gi
 const BARE_METRIC = /[-_=]\d+\.\d+(?:e[-+]?\d+)?/gi
+/** `10k` and `2.5k`: thousands. */
+const THOUSANDS = /(?<![\d.])(\d{1,9}(?:\.\d{1,3})?)k(?![a-z\d])/gi
+/** fairseq's `checkpoint_3_1000`: an epoch and updates; its and DETR's `checkpoint12`: an epoch. */
+const EPOCH_AND_UPDATES = /^checkpoint_(\d+)_(\d+)$/
+const EPOCH_ALONE = /^checkpoint(\d+)$/
 
-/** Finds the numbers in a checkpoint's file name; versions (`-v1`) and metrics (`-val_loss=0.23`, `-0.23`) are none. */
+const STEP = /(?:^|[^a-z])(?:(?:global[-_]?)?steps?[=_ -]?|ba)(\d+)|(?<![\d.])(\d+)steps?(?![a-z])/i
+const ITERATION = /(?:^|[^a-z])it(?:er(?:ation)?s?)?(?:[-_]?num)?[=_ -]?(\d+)|(?<![\d.])(\d+)iters?(?![a-z])/i
+const EPOCH = /(?:^|[^a-z])ep(?:ochs?)?[=_ -]?(\d+)|(?<![\d.])(\d+)epochs?(?![a-z])/i
+
+/**
+ * Finds the numbers in a checkpoint's file name. Versions (`-v1`), ranks, tokens seen and metrics (`-val_loss=0.23`,
+ * `-0.23`) are none; `10k` is 10000.
+ */
 export function numbersInName(fileName: string): NameNumbers {
-  const name = stem(fileName).replace(VERSION, '').replace(NAMED_METRIC, '').replace(BARE_METRIC, '')
-  const step = keyed(name, /(?:^|[^a-z])(?:global[-_]?)?steps?[=_-]?(\d+)/i)
-  const iteration = keyed(name, /(?:^|[^a-z])iter(?:ation)?s?(?:[-_]?num)?[=_-]?(\d+)/i)
-  const epoch = keyed(name, /(?:^|[^a-z])epochs?[=_-]?(\d+)/i)
+  const name = stem(fileName)
+    .replace(NO_COUNT, '')
+    .replace(THOUSANDS, (_, thousands: string) => String(Math.round(Number(thousands) * 1000)))
+    .replace(NAMED_METRIC, '')
+    .replace(BARE_METRIC, '')
+  const [, fairseqEpoch, updates] = EPOCH_AND_UPDATES.exec(name) ?? EPOCH_ALONE.exec(name) ?? []
+  const step = safe(updates) ?? keyed(name, STEP)
+  const iteration = keyed(name, ITERATION)
+  const epoch = safe(fairseqEpoch) ?? keyed(name, EPOCH)
   const last = safe([...name.matchAll(/\d+/g)].at(-1)?.[0])
   return {
     ...(step === undefined ? {} : { step }),
@@ -77,7 +142,8 @@ export function numbersInName(fileName: string): NameNumbers {
 }
 
 function keyed(name: string, pattern: RegExp): number | undefined {
-  return safe(pattern.exec(name)?.[1])
+  const [, after, before] = pattern.exec(name) ?? []
+  return safe(after ?? before)
 }
 
 function safe(digits: string | undefined): number | undefined {

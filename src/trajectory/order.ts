@@ -21,7 +21,11 @@ interface Source {
   readonly text: string
   readonly unit: StepUnit
   readonly numbers: readonly (number | undefined)[]
+  /** Whether it may honestly be the same in several checkpoints: then another source is looked for. */
+  readonly mayRepeat: boolean
 }
+
+const UNEXPLAINED = 'from the number in the file names'
 
 /**
  * Orders the saves of a folder by the best source that all of them share: a counter inside the files, else a number
@@ -34,11 +38,17 @@ export function orderSaves(saves: readonly Save[]): Order {
   const passedOver = chosen === undefined ? sources : sources.slice(0, sources.indexOf(chosen))
   const notes = passedOver.flatMap((source) => noteOf(source, saves))
   if (chosen === undefined) rejectPartialSteps(sources, saves)
-  if (chosen === undefined)
-    return { ...byName(saves), notes: [...notes, 'steps: not recorded; ordered by file name'] }
+  if (chosen === undefined) return orderByName(saves, notes)
   const placed = saves.map((save, i) => ({ save, step: chosen.numbers[i]! })).sort((a, b) => a.step - b.step)
   rejectRepeats(placed, chosen)
   return { placed, stepUnit: chosen.unit, notes: [...notes, `steps: ${chosen.text}`] }
+}
+
+/** The saves in the natural order of their names, where nothing tells their steps. */
+export function orderByName(saves: readonly Save[], notes: readonly string[] = []): Order {
+  const sorted = [...saves].sort((a, b) => compareNaturally(a.fileName, b.fileName))
+  const placed = sorted.map((save, step) => ({ save, step }))
+  return { placed, stepUnit: 'save', notes: [...notes, 'steps: not recorded; ordered by file name'] }
 }
 
 /** The saves of one file in the order in which it holds them. */
@@ -46,16 +56,16 @@ export function orderByPosition(saves: readonly Save[]): Order {
   return { placed: saves.map((save, step) => ({ save, step })), stepUnit: 'save', notes: [] }
 }
 
+/** Counters that some trainers start anew with every pass through the data. */
+const WITHIN_EPOCH = new Set<string>(['iter', 'it'])
+
+/** The best source that all saves have, unless it is one that may honestly repeat, and does. */
 function chooseSource(sources: readonly Source[]): Source | undefined {
-  const complete = sources.filter(
-    (source) => source.numbers.every((number) => number !== undefined) && !countsNothing(source),
-  )
-  const [first] = complete
-  // Several saves within an epoch carry the same epoch inside; their names may still count steps.
-  if (first?.unit === 'epoch' && hasRepeats(first)) {
-    return complete.find((source) => source.unit !== 'epoch' && !hasRepeats(source)) ?? first
-  }
-  return first
+  const complete = sources.filter(({ numbers }) => numbers.every((number) => number !== undefined))
+  const chosen = complete.find((source) => !source.mayRepeat || !hasRepeats(source))
+  if (chosen !== undefined) return chosen
+  const isExplained = complete.some(({ text }) => text !== UNEXPLAINED)
+  return isExplained ? complete[0] : undefined
 }
 
 /** Says so when a source that only some saves have, or that cannot tell them apart, was passed over. */
@@ -67,30 +77,35 @@ function noteOf(source: Source, saves: readonly Save[]): string[] {
 }
 
 function counterSources(saves: readonly Save[]): Source[] {
-  return COUNTERS.map(([name, unit]) => ({
-    text: `from '${name}' inside the files`,
-    unit,
-    numbers: saves.map((save) => save.counters.get(name)),
-  }))
+  return COUNTERS.map(([name, unit]) => {
+    const numbers = saves.map((save) => save.counters.get(name))
+    return source(`from '${name}' inside the files`, unit, numbers, WITHIN_EPOCH.has(name))
+  })
 }
 
 function nameSources(saves: readonly Save[]): Source[] {
   const inNames = saves.map((save) => numbersInName(save.fileName))
-  return NAME_UNITS.map(([kind, unit]) => ({
-    text: kind === 'number' ? 'from the number in the file names' : `from the ${kind} in the file names`,
-    unit: kind === 'number' ? (saves[0]?.nameUnit ?? unit) : unit,
-    numbers: inNames.map((numbers) => numbers[kind]),
-  }))
+  return NAME_UNITS.map(([kind, unit]) => {
+    const numbers = inNames.map((found) => found[kind])
+    return kind === 'number'
+      ? source(UNEXPLAINED, saves[0]?.nameUnit ?? unit, numbers)
+      : source(`from the ${kind} in the file names`, unit, numbers)
+  })
 }
 
-function byName(saves: readonly Save[]): Omit<Order, 'notes'> {
-  const sorted = [...saves].sort((a, b) => compareNaturally(a.fileName, b.fileName))
-  return { placed: sorted.map((save, step) => ({ save, step })), stepUnit: 'save' }
+/** What is the same everywhere (a counter that nobody counted up, the 50 of `resnet50`) tells no step. */
+function source(
+  text: string,
+  unit: StepUnit,
+  numbers: readonly (number | undefined)[],
+  withinEpoch = false,
+): Source {
+  const made = { text, unit, numbers, mayRepeat: false }
+  return { ...made, mayRepeat: unit === 'epoch' || withinEpoch || isConstant(made) }
 }
 
-/** An optimizer that a training loop of one's own never called counts no updates. */
-function countsNothing({ numbers }: Source): boolean {
-  return numbers.every((number) => number === 0)
+function isConstant({ numbers }: Pick<Source, 'numbers'>): boolean {
+  return numbers.length > 1 && numbers.every((number) => number === numbers[0])
 }
 
 function hasRepeats({ numbers }: Source): boolean {

@@ -221,6 +221,23 @@ const CASES: readonly BadInput[] = [
     message: /head\.weight[\s\S]*fc2\.weight/,
   },
   {
+    what: 'a map that names no tensor of the checkpoints',
+    change: () => {
+      const map = join(newFolder(), 'map.json')
+      writeFileSync(map, '{"fc2.weight": "head.weight"}')
+      return { map }
+    },
+    status: 2,
+    message:
+      /--map: entry 'fc2\.weight': the checkpoints have no tensor 'head\.weight'; there are .*fc2\.weight/,
+  },
+  {
+    what: 'a map that is not there',
+    change: () => ({ map: 'nowhere.json' }),
+    status: 2,
+    message: /--map nowhere\.json: there is no such file/,
+  },
+  {
     what: 'a weight of which the exporter folded one use into a constant',
     change: async () => ({
       model: await model((graph) => {

@@ -150,7 +150,7 @@ describe('opening data', () => {
       file: 'float32.npy',
       needs: pair,
       error: UsageError,
-      message: /no array for the target \(looked for y, targets, labels\)/,
+      message: /no array for the target \(looked for y, targets, labels, label, target, fine_label\)/,
     },
     {
       what: 'Python objects',

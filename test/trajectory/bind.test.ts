@@ -3,17 +3,28 @@ import { expect } from 'chai'
 import { BindingError } from '../../src/errors.js'
 import type { DType } from '../../src/tensor.js'
 import { bind, type Binding, type NetworkTensor } from '../../src/trajectory/bind.js'
+import { rejection } from '../support/rejection.js'
+import { checkpointOf } from './made-checkpoints.js'
 
 type Shapes = Readonly<Record<string, readonly number[]>>
 
 const tensorsOf = (shapes: Shapes, dtype: DType = 'float32'): NetworkTensor[] =>
   Object.entries(shapes).map(([name, shape]) => ({ name, shape, dtype }))
 
-function bindShapes(network: Shapes, checkpoint: Shapes, counters: Shapes = {}): Binding {
+function bindShapes(network: Shapes, checkpoint: Shapes, counters: Shapes = {}): Promise<Binding> {
   const tensors = [...tensorsOf(checkpoint), ...tensorsOf(counters, 'int64')]
-  const files = { model: 'model.onnx', checkpoint: 'step-1.pt' }
-  return bind(tensorsOf(network), new Map(tensors.map((tensor) => [tensor.name, tensor])), files)
+  return bind(tensorsOf(network), [checkpointOf(tensors, 1)], { model: 'model.onnx' })
 }
+
+async function refusal(network: Shapes, checkpoint: Shapes, counters: Shapes = {}): Promise<string> {
+  const error = await rejection(bindShapes(network, checkpoint, counters))
+  expect(error).to.be.instanceOf(BindingError)
+  return error.message
+}
+
+/** Names of both sides. */
+const namesOf = ({ pairs }: Binding): [string, string][] =>
+  pairs.map(({ parameter, tensor }) => [parameter, tensor])
 
 const linear = { 'fc1.weight': [100, 784], 'fc1.bias': [100], 'fc2.weight': [10, 100], 'fc2.bias': [10] }
 
@@ -22,11 +33,11 @@ function renamed(shapes: Shapes, rename: (name: string) => string): Shapes {
 }
 
 describe('binding checkpoints to a network', () => {
-  it('goes by equal names, in the order of the network', () => {
+  it('goes by equal names, in the order of the network', async () => {
     const shuffled = Object.fromEntries(Object.entries(linear).reverse())
-    const { pairs, how } = bindShapes(linear, shuffled)
-    expect(how).to.equal('by name')
-    expect(pairs).to.deep.equal(Object.keys(linear).map((name) => ({ parameter: name, tensor: name })))
+    const binding = await bindShapes(linear, shuffled)
+    expect(binding.how).to.equal('by name')
+    expect(namesOf(binding)).to.deep.equal(Object.keys(linear).map((name) => [name, name]))
   })
 
   const PREFIXES: readonly [string, (name: string) => string, string][] = [
@@ -41,65 +52,58 @@ describe('binding checkpoints to a network', () => {
     ['torch.compile within a name', (name) => name.replace('fc1.', 'fc1._orig_mod.'), "'_orig_mod.' from"],
   ]
   for (const [what, rename, stripped] of PREFIXES) {
-    it(`strips ${what} from the checkpoint's names, and says so`, () => {
-      const { pairs, how } = bindShapes(linear, renamed(linear, rename))
-      expect(how).to.equal(`by name, after stripping ${stripped} the checkpoint's names`)
-      expect(pairs).to.deep.equal(
-        Object.keys(linear).map((name) => ({ parameter: name, tensor: rename(name) })),
-      )
+    it(`strips ${what} from the checkpoint's names, and says so`, async () => {
+      const binding = await bindShapes(linear, renamed(linear, rename))
+      expect(binding.how).to.equal(`by name, after stripping ${stripped} the checkpoint's names`)
+      expect(namesOf(binding)).to.deep.equal(Object.keys(linear).map((name) => [name, rename(name)]))
+      expect(binding.pairs.map(({ name }) => name)).to.deep.equal(Object.keys(linear))
     })
   }
 
-  it("strips a wrapper module from the network's names, beside constants of its own", () => {
+  it("strips a wrapper module from the network's names, beside constants of its own", async () => {
     const network = { ...renamed(linear, (name) => `m.net.${name}`), scale: [1] }
-    const { how, constants } = bindShapes(network, linear)
+    const { how, constants } = await bindShapes(network, linear)
     expect(how).to.equal("by name, after stripping 'm.net.' from the network's names")
     expect(constants).to.deep.equal(['scale'])
   })
 
-  it('keeps module as a name where it is one in the network too', () => {
+  it('keeps module as a name where it is one in the network too', async () => {
     const network = renamed(linear, (name) => `module.${name}`)
-    expect(bindShapes(network, network).how).to.equal('by name')
+    expect((await bindShapes(network, network)).how).to.equal('by name')
   })
 
-  it('reports constants of the network and counters of the checkpoint', () => {
-    const { constants, ignored } = bindShapes({ ...linear, eps: [] }, linear, {
+  it('reports constants of the network and counters of the checkpoint', async () => {
+    const { constants, ignored } = await bindShapes({ ...linear, eps: [] }, linear, {
       'bn.num_batches_tracked': [],
     })
     expect(constants).to.deep.equal(['eps'])
     expect(ignored).to.deep.equal(['bn.num_batches_tracked'])
   })
 
-  it('does not exchange one chosen name for another', () => {
+  it('does not exchange one chosen name for another', async () => {
     const encoder = renamed(linear, (name) => `encoder.${name}`)
-    expect(() =>
-      bindShapes(
-        renamed(linear, (name) => `decoder.${name}`),
-        encoder,
-      ),
-    ).to.throw(BindingError)
+    const decoder = renamed(linear, (name) => `decoder.${name}`)
+    expect(await refusal(decoder, encoder)).to.include('decoder.fc1.weight')
   })
 
-  it('does not guess between two parts of the network that both fit', () => {
+  it('does not guess between two parts of the network that both fit', async () => {
     const twice = { ...renamed(linear, (name) => `a.${name}`), ...renamed(linear, (name) => `b.${name}`) }
-    expect(() => bindShapes(twice, linear)).to.throw(BindingError, 'fits model.onnx in more than one way')
+    expect(await refusal(twice, linear)).to.include('fits model.onnx in more than one way')
   })
 
-  it('refuses a float tensor without a place', () => {
-    expect(() => bindShapes(linear, { ...linear, 'ema.weight': [3] })).to.throw(
-      BindingError,
+  it('refuses a float tensor without a place', async () => {
+    expect(await refusal(linear, { ...linear, 'ema.weight': [3] })).to.include(
       'in the checkpoint without a place: ema.weight (3)',
     )
   })
 
-  it('shows both shapes where they differ', () => {
-    expect(() => bindShapes(linear, { ...linear, 'fc2.bias': [12] })).to.throw(
-      BindingError,
+  it('shows both shapes where they differ', async () => {
+    expect(await refusal(linear, { ...linear, 'fc2.bias': [12] })).to.include(
       'fc2.bias: network 10, checkpoint 12',
     )
   })
 
-  it('recognises BatchNorm that the exporter folded away, and gives the line to export with', () => {
+  it('recognises BatchNorm that the exporter folded away, and gives the line to export with', async () => {
     const checkpoint = {
       'conv.weight': [8, 1, 3, 3],
       'bn.weight': [8],
@@ -107,29 +111,36 @@ describe('binding checkpoints to a network', () => {
       'bn.running_mean': [8],
       'bn.running_var': [8],
     }
-    const network = { 'conv.weight': [8, 1, 3, 3], 'conv.weight_bias': [8] }
-    const check = (): Binding => bindShapes(network, checkpoint)
-    expect(check).to.throw(BindingError, 'the exporter folded BatchNorm into the layer before it')
-    expect(check).to.throw('dynamo=True, optimize=False, dynamic_shapes=({0: torch.export.Dim("batch")},))')
+    const message = await refusal({ 'conv.weight': [8, 1, 3, 3], 'conv.weight_bias': [8] }, checkpoint)
+    expect(message).to.include('the exporter folded BatchNorm into the layer before it')
+    expect(message).to.include(
+      'dynamo=True, optimize=False, dynamic_shapes=({0: torch.export.Dim("batch")},))',
+    )
   })
 
-  it('recognises Linear weights that the exporter transposed, renamed or not', () => {
-    const invented = { val_3: [784, 100], 'fc1.bias': [100] }
-    const kept = { 'fc1.weight': [784, 100], 'fc1.bias': [100] }
+  it('transposes Linear weights that the exporter transposed, renamed or not', async () => {
     const checkpoint = { 'fc1.weight': [100, 784], 'fc1.bias': [100] }
-    for (const network of [invented, kept, { 'onnx::MatMul_12': [784, 100], 'fc1.bias': [100] }]) {
-      expect(() => bindShapes(network, checkpoint)).to.throw(
-        'the exporter transposed the weights of Linear layers',
-      )
+    for (const name of ['val_3', 'fc1.weight', 'onnx::MatMul_12']) {
+      const { pairs, how } = await bindShapes({ [name]: [784, 100], 'fc1.bias': [100] }, checkpoint)
+      expect(pairs[0]).to.include({ parameter: name, tensor: 'fc1.weight', name: 'fc1.weight' })
+      expect(pairs[0]).to.deep.include({ permutation: [1, 0], shape: [100, 784] })
+      expect(how).to.match(/1 transposed$/)
     }
   })
 
-  it('lists ten names and the number of the rest', () => {
-    const many = Object.fromEntries(Array.from({ length: 13 }, (_, i) => [`layer${i}.weight`, [2]]))
-    expect(() => bindShapes({ other: [2] }, many)).to.throw(/layer9\.weight \(2\) and 3 more/)
+  it('recognises transposed Linear weights that could be each other, and refuses to guess', async () => {
+    const network = { val_3: [784, 100], val_5: [784, 100] }
+    const message = await refusal(network, { 'a.weight': [100, 784], 'b.weight': [100, 784] })
+    expect(message).to.include('the exporter transposed the weights of Linear layers')
+    expect(message).to.include('optimize=False')
   })
 
-  it('refuses a checkpoint without float tensors', () => {
-    expect(() => bindShapes(linear, {}, { counter: [] })).to.throw(BindingError, 'holds no float tensors')
+  it('lists ten names and the number of the rest', async () => {
+    const many = Object.fromEntries(Array.from({ length: 13 }, (_, i) => [`layer${i}.weight`, [2]]))
+    expect(await refusal({ other: [2] }, many)).to.match(/layer9\.weight \(2\) and 3 more/)
+  })
+
+  it('refuses a checkpoint without float tensors', async () => {
+    expect(await refusal(linear, {}, { counter: [] })).to.include('holds no float tensors')
   })
 })

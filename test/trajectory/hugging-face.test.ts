@@ -216,7 +216,7 @@ describe('folders of the Hugging Face Trainer', () => {
   })
 
   it('refuses folders of other weights, and says what is read', async () => {
-    const other: Files = { 'pytorch_model.bin': 'x' }
+    const other: Files = { 'weights.dat': 'x' }
     const error = await rejection(openTrajectory(run({ 'checkpoint-1': other, 'checkpoint-2': other })))
     expect(error).to.be.instanceOf(CheckpointFormatError)
     expect(error.message).to.match(

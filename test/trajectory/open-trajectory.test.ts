@@ -170,7 +170,7 @@ describe('opening a trajectory', () => {
     },
     {
       what: 'two files of one step',
-      files: { 'a-step=4.safetensors': plain, 'a-step=4-v1.safetensors': plain },
+      files: { 'a-step=4.safetensors': plain, 'a-step=4-v1.safetensors': vectors({ w: [3, 4] }) },
       error: CheckpointError,
       message: /a-step=4(-v1)?\.safetensors and .*a-step=4(-v1)?\.safetensors both record step 4/,
     },

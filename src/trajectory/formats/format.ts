@@ -3,14 +3,31 @@ import type { FloatDType } from '../../io/decode.js'
 import { isFloat } from '../../tensor.js'
 import type { Checkpoint, StepUnit, TensorInfo } from '../checkpoint.js'
 
-/** Names under which trainers keep their progress inside a checkpoint, best first, and what each counts. */
+/**
+ * Names under which trainers keep their progress inside a checkpoint, best first, and what each counts. Updates of the
+ * weights come before passes through the data, and names that say so before those that may count within an epoch. A dot
+ * leads into a dictionary of the checkpoint.
+ */
 export const COUNTERS = [
-  ['global_step', 'step'],
+  ['global_step', 'step'], // Lightning, Hugging Face, many
+  ['global_steps', 'step'], // DeepSpeed
+  ['num_updates', 'step'],
+  ['optimizer_history.num_updates', 'step'], // fairseq: its last entry
+  ['state.timestamp.batch', 'step'], // Composer
+  ['total_steps', 'step'],
   ['step', 'step'],
-  ['iteration', 'iteration'],
+  ['steps', 'step'],
+  ['iteration', 'iteration'], // detectron2, Megatron
+  ['iter_num', 'iteration'], // nanoGPT
+  ['meta.iter', 'iteration'], // MMEngine
   ['iter', 'iteration'],
-  ['iter_num', 'iteration'],
+  ['it', 'iteration'],
   ['epoch', 'epoch'],
+  ['meta.epoch', 'epoch'],
+  ['current_epoch', 'epoch'],
+  ['epochs_completed', 'epoch'],
+  ['state.timestamp.epoch', 'epoch'],
+  ['extra_state.train_iterator.epoch', 'epoch'], // fairseq, which counts the next one at an epoch's end
 ] as const satisfies readonly (readonly [string, StepUnit])[]
 
 export type Counter = (typeof COUNTERS)[number][0]
@@ -56,6 +73,11 @@ export interface FormatOptions {
 export interface Opener {
   readonly name: string
   /**
+   * What a file of this format is where it lies among checkpoints of another format, if it may be something else (the
+   * network, data): the reason for which it is then left out.
+   */
+  readonly alsoHolds?: string
+  /**
    * Reads and checks the headers of the file, or of the files of the folder.
    * @throws CheckpointError when one is corrupt or truncated
    * @throws CheckpointFormatError when it is a form that is not read
@@ -70,8 +92,11 @@ export interface CheckpointFormat extends Opener {
 
 /** A layout with a folder for each checkpoint. */
 export interface FolderFormat extends Opener {
-  /** Whether a folder is of this layout, by the names of what it holds. */
-  matchFolder(names: ReadonlySet<string>): boolean
+  /**
+   * Whether a folder is of this layout, by the names of what it holds.
+   * @param path the folder, where its own name matters or what lies deeper; absent, the names alone decide
+   */
+  matchFolder(names: ReadonlySet<string>, path?: string): boolean
 }
 
 /** What a checkpoint holds under a tensor's name. Throws CheckpointError where there is no such tensor. */

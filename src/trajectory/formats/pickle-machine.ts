@@ -1,50 +1,53 @@
-import { CheckpointError, CheckpointFormatError } from '../../errors.js'
-import { ALLOWED_GLOBALS, storageOf } from './pickle-globals.js'
+import { CheckpointFormatError } from '../../errors.js'
+import { COST, PickleBytes } from './pickle-bytes.js'
+import { isAttack, KNOWN_GLOBALS } from './pickle-globals.js'
+import { storageOf } from './pickle-tensors.js'
 import {
   PickleGlobal,
   PickleTuple,
+  PlainObject,
+  TorchStorage,
   TorchTensor,
   type PickleContext,
   type PickleValue,
 } from './pickle-values.js'
 
-/** The longest honest whole number: a random generator's state has some dozens of bytes. */
-const MAX_INTEGER_BYTES = 256
-
 /** The newest protocol of pickle. */
 const MAX_PROTOCOL = 5
 
+/** The error for a pickle that needs more than tensors and plain containers where its weights should be. */
+export function refusal(path: string, name: string, remedy: string): CheckpointFormatError {
+  return new CheckpointFormatError(
+    `${path}: refused: its pickle needs ${name}, which is no tensor or plain container, and code from a file ` +
+      `is never run; ${remedy}`,
+  )
+}
+
 /**
  * The state of a pickle being read: its bytes, Python's stack, marks and memo. It never calls anything of Python: a
- * global is looked up in a list of allowed names, and what is not in it ends the reading.
+ * global is looked up in a list of known names, and what is not in it becomes an object without content.
  */
-export class PickleMachine implements PickleContext {
-  private readonly view: DataView
-  private at = 0
+export class PickleMachine extends PickleBytes implements PickleContext {
   private stack: PickleValue[] = []
   private readonly marked: PickleValue[][] = []
   private readonly memo = new Map<number, PickleValue>()
+  private readonly unknown = new Map<string, PickleGlobal>()
   /** Containers copied by constructors may hold as many items as the pickle has bytes, all together. */
   private budget: number
 
   constructor(
-    private readonly bytes: Uint8Array,
-    private readonly path: string,
+    bytes: Uint8Array,
+    path: string,
     private readonly remedy: string,
+    from = 0,
+    private readonly onStorage?: (storage: TorchStorage) => void,
   ) {
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    super(bytes, path, from)
     this.budget = bytes.length
   }
 
-  corrupt(what: string): CheckpointError {
-    return new CheckpointError(`${this.path}: corrupt pickle: ${what} (at byte ${this.at})`)
-  }
-
   refused(name: string): CheckpointFormatError {
-    return new CheckpointFormatError(
-      `${this.path}: refused: its pickle needs ${name}, which is no tensor or plain container, and code from a file ` +
-        `is never run; ${this.remedy}`,
-    )
+    return refusal(this.path, name, this.remedy)
   }
 
   spend(items: number): void {
@@ -52,68 +55,22 @@ export class PickleMachine implements PickleContext {
     if (this.budget < 0) throw this.corrupt('its containers copy each other beyond measure')
   }
 
-  take(length: number): Uint8Array {
-    if (length > this.bytes.length - this.at) throw this.corrupt('it ends before its STOP')
-    this.at += length
-    return this.bytes.subarray(this.at - length, this.at)
-  }
-
-  skip(length: number): this {
-    this.take(length)
-    return this
-  }
-
   checkProtocol(protocol: number): this {
     if (protocol > MAX_PROTOCOL) throw this.corrupt(`protocol ${protocol}, newer than ${MAX_PROTOCOL}`)
     return this
   }
 
-  /** An unsigned whole number of 1, 2, 4 or 8 bytes. */
-  count(size: 1 | 2 | 4 | 8): number {
-    this.take(size)
-    const from = this.at - size
-    if (size === 1) return this.view.getUint8(from)
-    if (size === 2) return this.view.getUint16(from, true)
-    if (size === 4) return this.view.getUint32(from, true)
-    return Number(this.view.getBigUint64(from, true))
-  }
-
-  int32(): number {
-    this.take(4)
-    return this.view.getInt32(this.at - 4, true)
-  }
-
-  /** A float is the one thing that a pickle stores big-endian. */
-  float64(): number {
-    this.take(8)
-    return this.view.getFloat64(this.at - 8, false)
-  }
-
-  /** A whole number in two's complement, little-endian. */
-  long(length: number): number | bigint {
-    if (length > MAX_INTEGER_BYTES) throw this.corrupt(`a whole number of ${length} bytes`)
-    const bytes = this.take(length)
-    const magnitude = bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n)
-    const value = BigInt.asIntN(8 * length, magnitude)
-    const number = Number(value)
-    return Number.isSafeInteger(number) ? number : value
-  }
-
-  text(length: number): string {
-    return Buffer.from(this.take(length)).toString('utf8')
-  }
-
-  line(): string {
-    const end = this.bytes.indexOf(0x0a, this.at)
-    if (end === -1) throw this.corrupt('a line that does not end')
-    const line = this.text(end - this.at)
-    this.at++
-    return line
-  }
-
   push(value: PickleValue): this {
+    this.charge(COST.slot)
     this.stack.push(value)
     return this
+  }
+
+  /** Pushes a new container: a list, tuple or object, a dictionary, set or bytes. */
+  pushNew(value: PickleValue): this {
+    const isLarge = value instanceof Map || value instanceof Set || value instanceof Uint8Array
+    this.charge(isLarge ? COST.map : COST.list)
+    return this.push(value)
   }
 
   pop(): PickleValue {
@@ -134,6 +91,7 @@ export class PickleMachine implements PickleContext {
   }
 
   mark(): this {
+    this.charge(COST.list)
     this.marked.push(this.stack)
     this.stack = []
     return this
@@ -159,6 +117,7 @@ export class PickleMachine implements PickleContext {
   }
 
   remember(index: number): this {
+    this.charge(COST.memo)
     this.memo.set(index, this.top())
     return this
   }
@@ -175,6 +134,7 @@ export class PickleMachine implements PickleContext {
 
   appendTo(items: readonly PickleValue[]): this {
     const list = this.top()
+    if (list instanceof PlainObject) return this
     if (!Array.isArray(list)) throw this.corrupt('items for what is no list')
     for (const item of items) list.push(item)
     return this
@@ -182,26 +142,32 @@ export class PickleMachine implements PickleContext {
 
   addTo(items: readonly PickleValue[]): this {
     const set = this.top()
+    if (set instanceof PlainObject) return this
     if (!(set instanceof Set)) throw this.corrupt('items for what is no set')
+    this.charge(COST.memo * items.length)
     for (const item of items) set.add(item)
     return this
   }
 
   pushDict(items: readonly PickleValue[]): this {
-    return this.push(new Map()).setItems(items)
+    return this.pushNew(new Map()).setItems(items)
   }
 
   setItems(items: readonly PickleValue[]): this {
     const dict = this.top()
+    if (dict instanceof PlainObject) return this
     if (!(dict instanceof Map) || items.length % 2 !== 0)
       throw this.corrupt('items for what is no dictionary')
+    this.charge(COST.memo * (items.length / 2))
     for (let i = 0; i < items.length; i += 2) dict.set(items[i]!, items[i + 1]!)
     return this
   }
 
   global(module: string, name: string): this {
-    const global = ALLOWED_GLOBALS.get(`${module}.${name}`)
-    if (global === undefined) throw this.refused(`${module}.${name}`)
+    const full = `${module}.${name}`
+    if (isAttack(module, name)) throw this.refused(full)
+    const global = KNOWN_GLOBALS.get(full) ?? this.unknown.get(full) ?? new PickleGlobal(full)
+    if (!KNOWN_GLOBALS.has(full)) this.unknown.set(full, global)
     return this.push(global)
   }
 
@@ -211,28 +177,40 @@ export class PickleMachine implements PickleContext {
     return this.global(module, name)
   }
 
-  /** Makes a value by an allowed constructor; a global without one is a plain type that nothing is made of. */
+  /** Makes a value by a known constructor; what any other callable would return is an object without content. */
   construct(): this {
     const args = this.pop()
     const callable = this.pop()
-    if (!(callable instanceof PickleGlobal) || !(args instanceof PickleTuple)) {
+    if (
+      !(callable instanceof PickleGlobal || callable instanceof PlainObject) ||
+      !(args instanceof PickleTuple)
+    )
       throw this.corrupt('a call of what is no constructor')
-    }
-    if (callable.construct === undefined) throw this.refused(`a call of ${callable.name}`)
-    return this.push(callable.construct(args.items, this))
+    if (callable instanceof PlainObject) return this.pushNew(new PlainObject(callable.type))
+    return this.pushNew(callable.construct?.(args.items, this) ?? new PlainObject(callable.name))
   }
 
-  /** Attributes of an ordered dictionary (`_metadata` of a state_dict) or a parameter say nothing about its values. */
+  /** NEWOBJ_EX has a dictionary of named arguments above the others. */
+  constructNamed(): this {
+    this.pop()
+    return this.construct()
+  }
+
+  /**
+   * Attributes of an ordered dictionary (`_metadata` of a state_dict) or a parameter say nothing about its values; those
+   * of an unknown object are dropped with the rest of it.
+   */
   discardAttributes(): this {
     this.pop()
     const target = this.top()
-    if (!(target instanceof Map) && !(target instanceof TorchTensor)) {
+    if (!(target instanceof Map || target instanceof TorchTensor || target instanceof PlainObject))
       throw this.refused('to set the attributes of an object')
-    }
     return this
   }
 
   loadStorage(): this {
-    return this.push(storageOf(this.pop(), this))
+    const storage = storageOf(this.pop(), this)
+    if (storage instanceof TorchStorage) this.onStorage?.(storage)
+    return this.pushNew(storage)
   }
 }

@@ -21,9 +21,15 @@ export class PickleTuple {
   constructor(readonly items: readonly PickleValue[]) {}
 }
 
-/** The result of a constructor whose value nobody needs (a device). */
+/**
+ * What stands for an object of a class that is not known here: options, a scheduler, a random state. Its type's name is
+ * kept, its content is dropped; no weights can be read from it. `detail` is the one fact that a known constructor keeps.
+ */
 export class PlainObject {
-  constructor(readonly type: string) {}
+  constructor(
+    readonly type: string,
+    readonly detail?: string,
+  ) {}
 }
 
 /** An element type of PyTorch; `unsupported` holds its name where retrograd does not read it. */
@@ -37,13 +43,18 @@ export interface TorchScalar {
 export interface PickleContext {
   /** Counts items copied into a new container, so that a small file cannot ask for endless work. */
   spend(items: number): void
+  /** Counts bytes of memory that a new value takes, so that a small file cannot ask for endless memory. */
+  charge(bytes: number): void
   /** The error for a pickle whose parts don't fit together. */
   corrupt(what: string): Error
 }
 
 export type PickleConstructor = (args: readonly PickleValue[], context: PickleContext) => PickleValue
 
-/** A name that a pickle may refer to: a constructor, an element type, or neither. Nothing of it is Python code. */
+/**
+ * A name that a pickle refers to: a constructor of ours, an element type, or neither; calling what is neither gives a
+ * PlainObject. Nothing of it is Python code.
+ */
 export class PickleGlobal {
   constructor(
     readonly name: string,
@@ -52,12 +63,16 @@ export class PickleGlobal {
   ) {}
 }
 
-/** A run of bytes kept beside the pickle under `key`. `bytes` is what the pickle says that it has. */
+/**
+ * A run of bytes kept beside the pickle under `key`. `bytes` is what the pickle says that it has, `offset` how many
+ * elements of it lie before this one (PyTorch before 0.2 had views of storages).
+ */
 export class TorchStorage {
   constructor(
     readonly key: string,
     readonly bytes: number,
     readonly scalar: TorchScalar | undefined,
+    readonly offset = 0,
   ) {}
 }
 

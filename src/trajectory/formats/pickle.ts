@@ -1,5 +1,5 @@
 import { PickleMachine } from './pickle-machine.js'
-import { PickleTuple, type PickleValue } from './pickle-values.js'
+import { PickleTuple, type PickleValue, type TorchStorage } from './pickle-values.js'
 
 type Operation = (machine: PickleMachine) => PickleMachine
 
@@ -21,29 +21,29 @@ const SCALARS: Readonly<Record<number, Operation>> = {
   0x8d: (m) => m.push(m.text(m.count(8))), // BINUNICODE8
   0x54: (m) => m.push(m.text(m.count(4))), // BINSTRING
   0x55: (m) => m.push(m.text(m.count(1))), // SHORT_BINSTRING
-  0x42: (m) => m.push(m.take(m.count(4))), // BINBYTES
-  0x43: (m) => m.push(m.take(m.count(1))), // SHORT_BINBYTES
-  0x8e: (m) => m.push(m.take(m.count(8))), // BINBYTES8
-  0x96: (m) => m.push(m.take(m.count(8))), // BYTEARRAY8
+  0x42: (m) => m.pushNew(m.take(m.count(4))), // BINBYTES
+  0x43: (m) => m.pushNew(m.take(m.count(1))), // SHORT_BINBYTES
+  0x8e: (m) => m.pushNew(m.take(m.count(8))), // BINBYTES8
+  0x96: (m) => m.pushNew(m.take(m.count(8))), // BYTEARRAY8
 }
 
 const CONTAINERS: Readonly<Record<number, Operation>> = {
-  0x5d: (m) => m.push([]), // EMPTY_LIST
-  0x6c: (m) => m.push(m.popMark()), // LIST
+  0x5d: (m) => m.pushNew([]), // EMPTY_LIST
+  0x6c: (m) => m.pushNew(m.popMark()), // LIST
   0x61: (m) => m.appendTo([m.pop()]), // APPEND
   0x65: (m) => m.appendTo(m.popMark()), // APPENDS
-  0x29: (m) => m.push(new PickleTuple([])), // EMPTY_TUPLE
-  0x74: (m) => m.push(new PickleTuple(m.popMark())), // TUPLE
-  0x85: (m) => m.push(m.popTuple(1)), // TUPLE1
-  0x86: (m) => m.push(m.popTuple(2)), // TUPLE2
-  0x87: (m) => m.push(m.popTuple(3)), // TUPLE3
-  0x7d: (m) => m.push(new Map()), // EMPTY_DICT
+  0x29: (m) => m.pushNew(new PickleTuple([])), // EMPTY_TUPLE
+  0x74: (m) => m.pushNew(new PickleTuple(m.popMark())), // TUPLE
+  0x85: (m) => m.pushNew(m.popTuple(1)), // TUPLE1
+  0x86: (m) => m.pushNew(m.popTuple(2)), // TUPLE2
+  0x87: (m) => m.pushNew(m.popTuple(3)), // TUPLE3
+  0x7d: (m) => m.pushNew(new Map()), // EMPTY_DICT
   0x64: (m) => m.pushDict(m.popMark()), // DICT
   0x73: (m) => m.setItems(m.popTuple(2).items), // SETITEM
   0x75: (m) => m.setItems(m.popMark()), // SETITEMS
-  0x8f: (m) => m.push(new Set()), // EMPTY_SET
+  0x8f: (m) => m.pushNew(new Set()), // EMPTY_SET
   0x90: (m) => m.addTo(m.popMark()), // ADDITEMS
-  0x91: (m) => m.push(new Set(m.popMark())), // FROZENSET
+  0x91: (m) => m.pushNew(new Set(m.popMark())), // FROZENSET
 }
 
 const STACK_AND_MEMO: Readonly<Record<number, Operation>> = {
@@ -63,6 +63,7 @@ const OBJECTS: Readonly<Record<number, Operation>> = {
   0x93: (m) => m.stackGlobal(), // STACK_GLOBAL
   0x52: (m) => m.construct(), // REDUCE
   0x81: (m) => m.construct(), // NEWOBJ
+  0x92: (m) => m.constructNamed(), // NEWOBJ_EX
   0x62: (m) => m.discardAttributes(), // BUILD
   0x51: (m) => m.loadStorage(), // BINPERSID
 }
@@ -78,18 +79,32 @@ const OPERATIONS: ReadonlyMap<number, Operation> = new Map(
     .map(([opcode, operation]) => [Number(opcode), operation]),
 )
 
+/** A value and the position after its pickle. */
+export interface ReadPickle {
+  readonly value: PickleValue
+  readonly end: number
+}
+
 /**
- * Reads a pickle of protocol 2 to 5, as PyTorch writes them, without running anything.
+ * Reads the pickle of protocol 2 to 5 that begins at byte `from`, without running anything.
  * @param path the file, for messages
  * @param remedy what a user does about a pickle that is refused
+ * @param onStorage is told of every storage that the pickle refers to
+ * @throws PickleEnds (a CheckpointError) when it goes on beyond the bytes
  * @throws CheckpointError when it is corrupt
- * @throws CheckpointFormatError when it needs anything but tensors and plain containers
+ * @throws CheckpointFormatError when it names what only an attack on its reader would
  */
-export function readPickle(bytes: Uint8Array, path: string, remedy: string): PickleValue {
-  const machine = new PickleMachine(bytes, path, remedy)
+export function readPickle(
+  bytes: Uint8Array,
+  path: string,
+  remedy: string,
+  from = 0,
+  onStorage?: (storage: TorchStorage) => void,
+): ReadPickle {
+  const machine = new PickleMachine(bytes, path, remedy, from, onStorage)
   for (;;) {
     const opcode = machine.count(1)
-    if (opcode === STOP) return machine.pop()
+    if (opcode === STOP) return { value: machine.pop(), end: machine.end }
     const operation = OPERATIONS.get(opcode)
     if (operation === undefined)
       throw machine.corrupt(`opcode 0x${opcode.toString(16)}, which PyTorch does not write`)

@@ -1,30 +1,153 @@
-import { CheckpointFormatError } from '../../errors.js'
+import { CheckpointError, CheckpointFormatError } from '../../errors.js'
+import { isFloat } from '../../tensor.js'
 import { listNames } from '../../listing.js'
-import { TorchTensor, type PickleValue } from './pickle-values.js'
+import type { WeightKind } from './format.js'
+import { refusal } from './pickle-machine.js'
+import { PickleGlobal, PlainObject, TorchTensor, type PickleValue } from './pickle-values.js'
+import { remedyFor } from './torch-container.js'
+import { averageOf, averageWithin, EMA_PREFIX } from './torch-average.js'
 
-/** Keys under which trainers keep the weights, in the order in which they are tried. */
-const WEIGHT_KEYS = ['state_dict', 'model_state_dict', 'model'] as const
+export type StateDict = ReadonlyMap<string, TorchTensor>
 
 /**
- * The weights of a checkpoint: its top level where all values are tensors, else the first of `state_dict`,
- * `model_state_dict`, `model` that is such a dictionary.
- * @throws CheckpointFormatError that lists the keys present when none fits
+ * Keys under which trainers keep the weights, in the order in which they are tried; they may be nested, as in Composer's
+ * `state.model`. `model` is also nanoGPT's and fairseq's, `module` DeepSpeed's, `params` BasicSR's.
  */
-export function weightsOf(root: PickleValue, path: string): ReadonlyMap<string, TorchTensor> {
-  const top = tensorsOf(root)
-  if (top !== undefined) return top
-  for (const key of WEIGHT_KEYS) {
-    const tensors = root instanceof Map ? tensorsOf(root.get(key)) : undefined
-    if (tensors !== undefined) return tensors
-  }
-  throw new CheckpointFormatError(
-    `${path}: no weights found: neither the top level nor ${WEIGHT_KEYS.join(', ')} is a dictionary of tensors; ` +
-      `${describe(root)}; save the weights under one of these keys`,
+const WEIGHT_KEYS = [
+  'state_dict',
+  'model_state_dict',
+  'model',
+  'state',
+  'module',
+  'net',
+  'network',
+  'weights',
+  'params',
+] as const
+
+/** Keys of averages, best first: timm, torchvision, lucidrains and YOLO, MMEngine, BasicSR, fairseq, and others. */
+const EMA_KEYS = [
+  'state_dict_ema',
+  'model_ema',
+  'ema_state_dict',
+  'ema_model_state_dict',
+  'model_ema_state_dict',
+  'ema_model',
+  'ema',
+  'params_ema',
+  'swa_model',
+  'averaged_model',
+] as const
+
+/** Keys that speak of an average. */
+const AVERAGE = /(?:^|[-_.])(?:ema|swa|avg|averaged?|shadow)(?:[-_.]|$)/i
+
+/** How deep the weights may lie: `state.model.module`, and one to spare. */
+const MAX_DEPTH = 4
+
+/** A dictionary of the checkpoint that holds a network, and the keys that lead to it. */
+interface Found {
+  readonly where: string
+  readonly tensors: StateDict
+}
+
+/**
+ * The weights of a checkpoint: its top level where all values are tensors, else what stands under a key that trainers
+ * use, else the only dictionary of tensors that there is.
+ * @throws CheckpointFormatError that lists the keys present when none fits, several fit, or it holds a whole pickled module
+ * @throws CheckpointError when an average is asked for and there is none
+ */
+export function weightsOf(root: PickleValue, path: string, kind: WeightKind = 'raw'): StateDict {
+  const swapped = isSwapped(root)
+  const averages = averagesOf(root)
+  const raw = rawOf(root, path)
+  if (kind === 'raw') return (swapped ? averages[0] : raw)?.tensors ?? reject(root, path, averages)
+  const average = swapped ? raw : averages[0]
+  if (average !== undefined) return average.tensors
+  const there = raw === undefined ? describe(root) : `it holds ${raw.where} only`
+  throw new CheckpointError(
+    `${path}: no average of the weights (EMA) was found: ${there}; ` +
+      `keys that are looked for: ${listNames(EMA_KEYS, EMA_KEYS.length)}, extra_state.ema`,
   )
 }
 
+/**
+ * MMEngine's EMAHook saves the average under `state_dict` and the weights that the optimizer moved under `ema_state_dict`
+ * (EMAHook.before_save_checkpoint swaps them); Lightning's WeightAveraging puts these under `current_model_state`.
+ */
+function isSwapped(root: PickleValue): boolean {
+  if (!(root instanceof Map)) return false
+  if (root.has('current_model_state')) return true
+  const meta = root.get('meta')
+  return root.has('ema_state_dict') && meta instanceof Map && meta.has('mmengine_version')
+}
+
+function averagesOf(root: PickleValue): Found[] {
+  if (!(root instanceof Map)) return []
+  const extra = root.get('extra_state')
+  const places: [string, PickleValue | undefined][] = [
+    ['current_model_state', root.get('current_model_state')],
+    ...EMA_KEYS.map((key): [string, PickleValue | undefined] => [key, root.get(key)]),
+    ['extra_state.ema', extra instanceof Map ? extra.get('ema') : undefined],
+  ]
+  const apart = places.flatMap(([where, value]) => {
+    const found = value === undefined ? undefined : findIn(value, where, [...WEIGHT_KEYS, 'shadow'])
+    return found === undefined ? [] : [{ where, tensors: averageOf(found.tensors) }]
+  })
+  const main = findIn(root, '', WEIGHT_KEYS)
+  const within = main === undefined ? undefined : averageWithin(main.tensors)
+  return within === undefined
+    ? apart
+    : [...apart, { where: `${EMA_PREFIX} in ${main!.where}`, tensors: within }]
+}
+
+function rawOf(root: PickleValue, path: string): Found | undefined {
+  const found = findIn(root, '', WEIGHT_KEYS) ?? onlyNetwork(root, path)
+  if (found === undefined) rejectObjects(root, path)
+  return found === undefined ? undefined : { ...found, tensors: withoutAverage(found.tensors) }
+}
+
+/** A module that keeps its average among its own weights (`model_ema.*`) is read without it. */
+function withoutAverage(tensors: StateDict): StateDict {
+  const raw = [...tensors].filter(([name]) => !name.startsWith(EMA_PREFIX))
+  return raw.length === tensors.size || raw.length === 0 ? tensors : new Map(raw)
+}
+
+function findIn(value: PickleValue, where: string, keys: readonly string[], depth = 0): Found | undefined {
+  const tensors = tensorsOf(value)
+  if (tensors !== undefined) return { where: where || 'the top level', tensors }
+  if (!(value instanceof Map) || depth === MAX_DEPTH) return undefined
+  for (const key of keys) {
+    const inner = value.get(key)
+    const found =
+      inner === undefined ? undefined : findIn(inner, where ? `${where}.${key}` : key, keys, depth + 1)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** The one entry that holds a network, whatever its key; optimizers and counters hold no dictionary of tensors with axes. */
+function onlyNetwork(root: PickleValue, path: string): Found | undefined {
+  if (!(root instanceof Map)) return undefined
+  const networks: Found[] = []
+  for (const [key, value] of root) {
+    if (typeof key !== 'string' || AVERAGE.test(key)) continue
+    const found = findIn(value, key, WEIGHT_KEYS)
+    if (found !== undefined && isNetwork(found.tensors)) networks.push(found)
+  }
+  if (networks.length <= 1) return networks[0]
+  throw new CheckpointFormatError(
+    `${path}: holds several networks: ${listNames(networks.map(({ where }) => where))}; which is meant can't be told: ` +
+      `save the one to look at by itself, in Python: torch.save(torch.load(FILE)["${networks[0]!.where.replaceAll('.', '"]["')}"], OUT)`,
+  )
+}
+
+function isNetwork(tensors: StateDict): boolean {
+  return [...tensors.values()].some(({ scalar, shape }) => isFloat(scalar.dtype) && shape.length > 0)
+}
+
 /** The dictionary as named tensors, or undefined where it is none. Extra state of modules is no tensor and left out. */
-function tensorsOf(value: PickleValue | undefined): ReadonlyMap<string, TorchTensor> | undefined {
+function tensorsOf(value: PickleValue): StateDict | undefined {
   if (!(value instanceof Map)) return undefined
   const tensors = new Map<string, TorchTensor>()
   for (const [name, item] of value) {
@@ -33,6 +156,34 @@ function tensorsOf(value: PickleValue | undefined): ReadonlyMap<string, TorchTen
     else if (!name.endsWith('_extra_state')) return undefined
   }
   return tensors.size > 0 ? tensors : undefined
+}
+
+/** An object without content where the weights should be: a whole pickled module, or a kind of tensor that is not read. */
+function rejectObjects(root: PickleValue, path: string): void {
+  const object = objectIn(root, 0)
+  if (object !== undefined) throw refusal(path, object, remedyFor(path, object))
+}
+
+function objectIn(value: PickleValue | undefined, depth: number): string | undefined {
+  if (value instanceof PlainObject) return value.type
+  if (value instanceof PickleGlobal) return value.name
+  if (!(value instanceof Map) || depth === MAX_DEPTH) return undefined
+  const items = [...value.values()]
+  const odd = items.find((item) => item instanceof PlainObject)
+  if (odd !== undefined && items.every((item) => item instanceof PlainObject || item instanceof TorchTensor))
+    return odd.type
+  const keyed = [...WEIGHT_KEYS, ...EMA_KEYS].map((key) => objectIn(value.get(key), depth + 1))
+  return keyed.find((found) => found !== undefined)
+}
+
+function reject(root: PickleValue, path: string, averages: readonly Found[]): never {
+  const there = averages.map(({ where }) => where)
+  const average =
+    there.length === 0 ? '' : `; an average (EMA) is there under ${listNames(there)}: --weights ema takes it`
+  throw new CheckpointFormatError(
+    `${path}: no weights found: neither the top level nor ${WEIGHT_KEYS.join(', ')} is a dictionary of tensors; ` +
+      `${describe(root)}; save the weights under one of these keys${average}`,
+  )
 }
 
 function describe(root: PickleValue): string {

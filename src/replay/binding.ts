@@ -1,0 +1,91 @@
+import { BindingError } from '../errors.js'
+import { decodeArray } from '../io/decode.js'
+import { listNames } from '../listing.js'
+import { findCopies } from '../onnx/copies.js'
+import type { Graph, Initializer } from '../onnx/graph.js'
+import { namesOf, withLayouts } from '../onnx/layouts.js'
+import { neighboursOf, weightUseOf } from '../onnx/weight-use.js'
+import { isFloat } from '../tensor.js'
+import type { DType, FloatArray } from '../tensor.js'
+import { EXPORT_LINE } from '../trajectory/bind-report.js'
+import { bind } from '../trajectory/bind.js'
+import type { Binding, NetworkTensor } from '../trajectory/bind.js'
+import type { Trajectory } from '../trajectory/checkpoint.js'
+import { readMap } from '../trajectory/map-file.js'
+import type { RunOptions } from './options.js'
+
+/** A note is one line on a terminal. */
+const NAMES_IN_NOTE = 8
+
+/** A network whose weights stand under the names and in the layout of the checkpoints. */
+export interface BoundNetwork {
+  readonly binding: Binding
+  readonly graph: Graph
+}
+
+/** A graph's initializers as binding sees them: shapes, what their axes mean, and numbers when they are asked for. */
+export function networkTensors(graph: Graph): NetworkTensor[] {
+  const neighbours = neighboursOf(graph)
+  return [...graph.initializers].flatMap(([name, initializer]): NetworkTensor[] => {
+    const { shape, dtype, literal } = initializer
+    if (dtype === undefined) return []
+    const use = isFloat(dtype) ? weightUseOf(graph, name, shape.length) : undefined
+    return [
+      {
+        name,
+        shape,
+        dtype,
+        ...(use && { use }),
+        ...(literal && { literal }),
+        neighbours: neighbours.get(name)!,
+        ...(isFloat(dtype) && { read: () => numbersOf(initializer, dtype) }),
+      },
+    ]
+  })
+}
+
+function numbersOf({ read }: Initializer, dtype: DType): FloatArray {
+  // a copy, since the bytes may be a view into the file at any offset
+  return decodeArray(new Uint8Array(read()), dtype) as FloatArray
+}
+
+/**
+ * Binds the checkpoints to a network and gives the network with its weights in the checkpoints' layout.
+ * @throws BindingError where they don't fit, or a constant of the network repeats a weight
+ * @throws UsageError where the map is wrong
+ */
+export async function bindNetwork(
+  { model: path, map }: Pick<RunOptions, 'model' | 'map'>,
+  model: Graph,
+  { checkpoints, stepUnit }: Pick<Trajectory, 'checkpoints' | 'stepUnit'>,
+): Promise<BoundNetwork> {
+  const binding = await bind(networkTensors(model), checkpoints, {
+    model: path,
+    stepUnit,
+    taken: namesOf(model),
+    ...(map !== undefined && { map: await readMap(map) }),
+  })
+  refuseCopies(path, model, binding)
+  return { binding, graph: withLayouts(model, binding.pairs) }
+}
+
+/** A weight that the network also holds as a constant would move in one of its uses only: the numbers would be wrong. */
+function refuseCopies(path: string, model: Graph, { pairs, constants }: Binding): void {
+  const weights = pairs.map(({ parameter }) => parameter)
+  const [copy] = findCopies(model, weights, constants)
+  if (copy === undefined) return
+  throw new BindingError(
+    `${path}: '${copy.constant}' is a constant with the numbers of '${copy.weight}': the exporter folded one use of that ` +
+      `weight, or the weight is tied and saved once; its gradient would lack that use. Export with ${EXPORT_LINE}`,
+  )
+}
+
+/** What a user should know of a binding, a sentence each. */
+export function bindingNotes({ how, pairs, constants, ignored }: Binding): string[] {
+  const list = (names: readonly string[]): string => listNames(names, NAMES_IN_NOTE)
+  return [
+    `${pairs.length} tensors bound${/^\d/.test(how) ? ':' : ''} ${how}`,
+    ...(constants.length > 0 ? [`constant, since the checkpoints don't hold them: ${list(constants)}`] : []),
+    ...(ignored.length > 0 ? [`left out, being counters: ${list(ignored)}`] : []),
+  ]
+}

@@ -1,0 +1,222 @@
+import { stat } from 'node:fs/promises'
+import { basename } from 'node:path'
+
+import { CheckpointError, CheckpointFormatError, RetrogradError, UsageError } from '../errors.js'
+import { mapLimited } from '../io/concurrency.js'
+import { CONCURRENT_FILES, findCandidates, isStepFolderWithoutWeights, recognise } from './candidates.js'
+import type { Candidate } from './candidates.js'
+import type { Checkpoint, LeftOut, Trajectory } from './checkpoint.js'
+import { differenceBetween } from './consistency.js'
+import { withoutCopies } from './copies.js'
+import { FOLDER_FORMATS, FORMATS_READ } from './formats/index.js'
+import type { FormatOptions, OpenedFile, Opener, Save, WeightKind } from './formats/format.js'
+import { orderByName, orderByPosition, orderSaves, type Order } from './order.js'
+import { selectSteps } from './select-steps.js'
+import type { StepRange } from './step-range.js'
+
+/** What is wrong with an archive, of the kinds that keep it from being a trajectory. */
+export type FaultKind = 'unreadable' | 'mixed-formats' | 'order' | 'shapes'
+
+/** Is told of a fault: opening a trajectory throws it, inspecting one lists it and goes on. */
+export type OnFault = (kind: FaultKind, error: RetrogradError, path: string) => void
+
+export interface ScanOptions {
+  /** Defaults to raw. */
+  readonly weights?: WeightKind
+  readonly steps?: StepRange
+}
+
+/** What a path holds, before it is a trajectory. */
+interface Found {
+  readonly format: string
+  readonly saves: readonly Save[]
+  readonly files: readonly OpenedFile[]
+  readonly leftOut: readonly LeftOut[]
+}
+
+/**
+ * Finds, opens and orders the checkpoints at a path; headers only. Whatever is wrong goes to `onFault`; where that
+ * returns, the scan goes on without the file at fault, or with the order of the names.
+ * @throws UsageError when there is nothing at the path, or `steps` keeps fewer than two checkpoints
+ * @throws CheckpointError when fewer than two checkpoints are left
+ * @throws CheckpointFormatError when what is there is in a form that is not read
+ */
+export async function scan(path: string, options: ScanOptions, onFault: OnFault): Promise<Trajectory> {
+  const found = await findSaves(path, { weights: options.weights ?? 'raw' }, onFault)
+  const close = async (): Promise<void> => {
+    await Promise.all(found.files.map((file) => file.close()))
+  }
+  try {
+    return { ...assemble(path, found, options.steps, onFault), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function assemble(
+  path: string,
+  found: Found,
+  steps: StepRange | undefined,
+  onFault: OnFault,
+): Omit<Trajectory, 'close'> {
+  requireTwo(path, found)
+  const order = orderOf(path, found, onFault)
+  const all = order.placed.map(({ save, step }): Checkpoint => ({ ...save, step }))
+  const checkpoints = selectSteps(path, all, order.stepUnit, steps)
+  const [first, ...others] = checkpoints
+  for (const other of others) {
+    const difference = differenceBetween(first!, other, order.stepUnit)
+    if (difference !== undefined) onFault('shapes', new CheckpointError(difference), other.path)
+  }
+  const { format, leftOut } = found
+  return { path, format, stepUnit: order.stepUnit, checkpoints, leftOut, notes: order.notes }
+}
+
+function orderOf(path: string, { saves, files }: Found, onFault: OnFault): Order {
+  if (files.length === 1) return orderByPosition(saves)
+  try {
+    return orderSaves(saves)
+  } catch (error) {
+    if (!(error instanceof RetrogradError)) throw error
+    onFault('order', error, path)
+    return orderByName(saves)
+  }
+}
+
+async function findSaves(path: string, options: FormatOptions, onFault: OnFault): Promise<Found> {
+  const stats = await stat(path).catch(() => undefined)
+  if (stats === undefined) throw new UsageError(`${path}: there is no such file or folder`)
+  return stats.isDirectory() ? findInFolder(path, options, onFault) : findInFile(path, options)
+}
+
+async function findInFile(path: string, options: FormatOptions): Promise<Found> {
+  const format = await recognise(path)
+  if (format === undefined) {
+    throw new CheckpointFormatError(`${path}: not a checkpoint in a format that is read: ${FORMATS_READ}`)
+  }
+  const opened = await format.open(path, options)
+  if ('reason' in opened) throw new CheckpointFormatError(`${path}: no checkpoints: ${opened.reason}`)
+  return { format: format.name, saves: opened.saves, files: [opened], leftOut: [] }
+}
+
+async function findInFolder(folder: string, options: FormatOptions, onFault: OnFault): Promise<Found> {
+  const leftOut: LeftOut[] = []
+  const found = await findCandidates(folder, leftOut, options.weights)
+  const candidates = ofOneFormat(folder, withoutBystanders(found, leftOut), onFault)
+  const files = await openAll(candidates, leftOut, options, onFault)
+  const saves = await withoutCopies(
+    files.flatMap((file) => file.saves),
+    leftOut,
+  )
+  if (files.length > 1 && saves.length > files.length) {
+    await Promise.all(files.map((file) => file.close()))
+    throw new CheckpointError(
+      `${folder}: several files of many saves each; name one of them instead of the folder`,
+    )
+  }
+  return { format: candidates[0]?.format.name ?? '', saves, files, leftOut }
+}
+
+/** Beside checkpoints lie the network and the data at times, in formats that hold checkpoints elsewhere. */
+function withoutBystanders(candidates: readonly Candidate[], leftOut: LeftOut[]): readonly Candidate[] {
+  const main = mostFrequent(candidates.map(({ format }) => format))
+  return candidates.filter(({ path, format }) => {
+    if (format === main || format.alsoHolds === undefined) return true
+    leftOut.push({ path, reason: format.alsoHolds })
+    return false
+  })
+}
+
+/** The format of most files; of two equally frequent ones, the one that holds nothing but checkpoints. */
+function mostFrequent(formats: readonly Opener[]): Opener | undefined {
+  const counts = new Map<Opener, number>()
+  for (const format of formats) counts.set(format, (counts.get(format) ?? 0) + 1)
+  const rank = ([format, count]: [Opener, number]): number =>
+    count + (format.alsoHolds === undefined ? 0.5 : 0)
+  return [...counts].sort((a, b) => rank(b) - rank(a))[0]?.[0]
+}
+
+/** A run's checkpoints are of one format: the first one's, where a fault was let pass. */
+function ofOneFormat(
+  folder: string,
+  candidates: readonly Candidate[],
+  onFault: OnFault,
+): readonly Candidate[] {
+  const [first] = candidates
+  const other = candidates.find(({ format }) => format !== first?.format)
+  if (first === undefined || other === undefined) return candidates
+  const error = new CheckpointError(
+    `${folder}: two formats mixed: ${basename(first.path)} is ${first.format.name}, ` +
+      `${basename(other.path)} is ${other.format.name}; keep one run, in one format, in the folder`,
+  )
+  onFault('mixed-formats', error, other.path)
+  return candidates.filter(({ format }) => format === first.format)
+}
+
+async function openAll(
+  candidates: readonly Candidate[],
+  leftOut: LeftOut[],
+  options: FormatOptions,
+  onFault: OnFault,
+): Promise<OpenedFile[]> {
+  const files: OpenedFile[] = []
+  try {
+    const opened = await mapLimited(candidates, CONCURRENT_FILES, async ({ path, format }) => {
+      const file = await openOne(path, format, options, onFault)
+      if (file !== undefined && 'saves' in file) files.push(file)
+      return { path, file }
+    })
+    for (const { path, file } of opened)
+      if (file !== undefined && 'reason' in file) leftOut.push({ path, reason: file.reason })
+    return opened.flatMap(({ file }) => (file !== undefined && 'saves' in file ? [file] : []))
+  } catch (error) {
+    await Promise.all(files.map((file) => file.close()))
+    throw error
+  }
+}
+
+async function openOne(
+  path: string,
+  format: Opener,
+  options: FormatOptions,
+  onFault: OnFault,
+): Promise<Awaited<ReturnType<Opener['open']>> | undefined> {
+  try {
+    return await format.open(path, options)
+  } catch (error) {
+    if (!(error instanceof RetrogradError)) throw error
+    onFault('unreadable', error, path)
+    return undefined
+  }
+}
+
+function requireTwo(path: string, { saves, leftOut }: Found): void {
+  if (saves.length >= 2) return
+  if (saves.length === 0) rejectFolders(path, leftOut)
+  const found = saves.map((save) => `: ${save.path}`).join('')
+  const rest = leftOut[0] === undefined ? '' : `; left out ${leftOut.length}, such as ${example(leftOut[0])}`
+  const what =
+    saves.length === 0
+      ? 'no checkpoints were found'
+      : `a trajectory needs at least two checkpoints, found ${saves.length}${found}`
+  throw new CheckpointError(`${path}: ${what}${rest}; formats read: ${FORMATS_READ}`)
+}
+
+/** Says so where a folder for each checkpoint is in a layout that is not read, or is itself what was named. */
+function rejectFolders(path: string, leftOut: readonly LeftOut[]): void {
+  const folder = leftOut.find(isStepFolderWithoutWeights)
+  if (folder !== undefined)
+    throw new CheckpointFormatError(
+      `${path}: a folder for each checkpoint (such as ${basename(folder.path)}) is read where it holds model.safetensors or ` +
+        'pytorch_model.bin, their shards with an index, or one file in a format that is read; other weights: copy them to one flat folder, ' +
+        'step-000000.safetensors and so on (docs/recording.md has the lines)',
+    )
+  const names = new Set(leftOut.map((one) => basename(one.path)))
+  if (FOLDER_FORMATS.some((format) => format.matchFolder(names)))
+    throw new CheckpointError(`${path}: is one checkpoint; name the folder that holds it and the others`)
+}
+
+function example({ path, reason }: LeftOut): string {
+  return `${basename(path)} (${reason})`
+}
