@@ -14,6 +14,7 @@ import { writeHdf5 } from '../io/write-hdf5.js'
 import { writeZip } from '../io/write-zip.js'
 import { Random } from '../support/random.js'
 import { rejection } from '../support/rejection.js'
+import { expectRecorded, recordedByKeras } from './recorded-run.js'
 
 const FOLDER = 'fixtures/keras'
 
@@ -76,6 +77,27 @@ describe('checkpoints of Keras', () => {
       steps: [1, 2, 10],
     })
   })
+
+  for (const [id, prefix, suffix, unit] of [
+    ['keras', '', '', 'step'],
+    ['keras-weights-h5', '', '', 'step'],
+    ['keras-nested', 'network/', '', 'epoch'],
+    ['keras-sharded', '', '', 'epoch'],
+    ['keras-legacy-h5', 'network/', '', 'step'],
+    ['tf-keras-h5', '', ':0', 'step'],
+    ['tf-keras-weights-h5', '', ':0', 'epoch'],
+  ] as const) {
+    it(`reads a run as Keras saved it: ${id}`, async () => {
+      const { stepUnit, checkpoints } = await expectRecorded(
+        id,
+        async (step) =>
+          new Map(
+            [...(await recordedByKeras(step))].map(([name, tensor]) => [`${prefix}${name}${suffix}`, tensor]),
+          ),
+      )
+      expect([stepUnit, ...checkpoints.map(({ step }) => step)]).to.deep.equal([unit, 1, 2, 3, 4])
+    })
+  }
 
   it('passes over an optimizer that counted nothing', async () => {
     const folder = file('uncounted')
