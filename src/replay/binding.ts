@@ -57,12 +57,13 @@ function numbersOf({ read }: Initializer, dtype: DType): FloatArray {
 export async function bindNetwork(
   { model: path, map }: Pick<RunOptions, 'model' | 'map'>,
   model: Graph,
-  { checkpoints, stepUnit }: Pick<Trajectory, 'checkpoints' | 'stepUnit'>,
+  { checkpoints, others, stepUnit }: Pick<Trajectory, 'checkpoints' | 'others' | 'stepUnit'>,
 ): Promise<BoundNetwork> {
   const binding = await bind(networkTensors(model), checkpoints, {
     model: path,
     stepUnit,
     taken: namesOf(model),
+    ...(others !== undefined && { others }),
     ...(map !== undefined && { map: await readMap(map) }),
   })
   refuseCopies(path, model, binding)

@@ -33,6 +33,8 @@ export interface BindOptions {
   readonly map?: NameMap
   /** What the checkpoints' numbers count, for messages. */
   readonly stepUnit?: string
+  /** Checkpoints of the run that are not replayed: the model may have been exported from one of them. */
+  readonly others?: readonly BoundCheckpoint[]
   /** Names of the graph's values, which no renamed weight can have. */
   readonly taken?: ReadonlySet<string>
 }

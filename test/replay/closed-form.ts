@@ -54,7 +54,16 @@ export function tensor(
 ): LcaTensor {
   const size = shape.reduce((product, length) => product * length, 1)
   const layer = name.split('.')[0]!
-  return { name, checkpointName: name, parameterName: name, layer, role, shape, size, units: unitsAlong(shape, axis) }
+  return {
+    name,
+    checkpointName: name,
+    parameterName: name,
+    layer,
+    role,
+    shape,
+    size,
+    units: unitsAlong(shape, axis),
+  }
 }
 
 /** A trajectory in memory: one list of all parameters per checkpoint. */
