@@ -211,6 +211,26 @@ describe('binding by the numbers of the model', () => {
     expect(error.message).to.match(/gates of a recurrent layer/)
   })
 
+  it('a tensor that is saved twice, for two uses of one weight, is bound once', async () => {
+    const table = (step: number) => made([5, 4], step + 1)
+    const run = [0, 1].map((step) =>
+      checkpoint(step, { 'wte.weight': table(step), 'head.weight': table(step) }),
+    )
+    const { pairs, tied } = await tie(network({ 'wte.weight': table(7) }), run)
+    expect(pairs.map(({ tensor }) => tensor)).to.deep.equal(['wte.weight'])
+    expect(tied).to.deep.equal([{ tensor: 'head.weight', same: 'wte.weight' }])
+  })
+
+  it('a tensor that equals another at first only is a weight of its own', async () => {
+    const both = (a: number, b: number) => ({
+      'online.weight': made([5, 4], a),
+      'target.weight': made([5, 4], b),
+    })
+    const run = [checkpoint(0, both(1, 1)), checkpoint(1, both(2, 3))]
+    const error = await rejection(tie(network({ 'online.weight': made([5, 4], 7) }), run))
+    expect(error.message).to.match(/without a place: target\.weight/)
+  })
+
   it('no tensor is bound by shape where the model holds the numbers of a checkpoint', async () => {
     const kernel = made([5, 4], 2)
     const error = await rejection(
