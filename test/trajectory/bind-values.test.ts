@@ -164,6 +164,26 @@ describe('binding by the numbers of the model', () => {
     expect(tensorOf(binding)).to.deep.include({ val_0: 'b.bias', val_1: 'a.bias' })
   })
 
+  it('a number that the exporter may have put behind every name does not decide, the layer does', async () => {
+    const zeros = filled([6], 0)
+    const [a, b] = [made([6, 3], 1), made([6, 4], 2)]
+    const run = [
+      checkpoint(0, { 'dense/kernel': a, 'dense/bias': zeros, 'dense_1/kernel': b, 'dense_1/bias': zeros }),
+    ]
+    // Keras 3 calls the layers dense and dense_1 so
+    const parameters = { 'dense_1/W:0': a, 'dense_1/B:0': zeros, 'dense_1_1/W:0': b, 'dense_1_1/B:0': zeros }
+    const error = await rejection(tie(network(parameters), run))
+    expect(error.message).to.match(/either could be the other: dense\/bias as dense_1\/B:0/)
+    const beside = (name: string): Partial<NetworkTensor> => ({ neighbours: new Set([name]) })
+    const known = { 'dense_1/B:0': beside('dense_1/W:0'), 'dense_1_1/B:0': beside('dense_1_1/W:0') }
+    expect(tensorOf(await tie(network(parameters, known), run))).to.deep.equal({
+      'dense_1/W:0': 'dense/kernel',
+      'dense_1/B:0': 'dense/bias',
+      'dense_1_1/W:0': 'dense_1/kernel',
+      'dense_1_1/B:0': 'dense_1/bias',
+    })
+  })
+
   it('equal numbers that nothing tells apart are refused, with the remedy', async () => {
     const zeros = filled([16], 0)
     const error = await rejection(
