@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { flattenNotes } from '../../src/replay/flatten-note.js'
 import { describeTensors, layerOf } from '../../src/replay/tensors.js'
 import type { BoundPair } from '../../src/trajectory/bind.js'
 import { graphOf, node, tensor } from '../support/graphs.js'
@@ -39,6 +40,40 @@ describe('the units of a tensor', () => {
   it('of a vector that the network keeps among axes of size 1 are its elements', () => {
     const vector = { shape: [4], reshaped: [1, 4, 1, 1] }
     expect(unitsOf('Add', [1, 4, 1, 1], vector)).to.deep.equal({ axis: 0, count: 4, inner: 1 })
+  })
+})
+
+describe('a kernel that reads flattened images', () => {
+  const graph = graphOf({
+    inputs: [],
+    outputs: ['y'],
+    initializers: { k: zeros([2, 1, 3, 3]), w: zeros([5, 8]), v: zeros([3, 5]) },
+    nodes: [
+      node('Conv', ['x', 'k'], 'c'),
+      node('Flatten', ['c'], 'f'),
+      node('Gemm', ['f', 'w'], 'h', { transB: 1 }),
+      node('Gemm', ['h', 'v'], 'y', { transB: 1 }),
+    ],
+  })
+  const pair = (parameter: string, tensor: string, by: BoundPair['by']): BoundPair => ({
+    parameter,
+    tensor,
+    name: tensor,
+    shape: [8, 5],
+    permutation: [1, 0],
+    by,
+  })
+  const notes = (...pairs: BoundPair[]): string[] =>
+    flattenNotes(graph, { pairs, how: '', constants: [], ignored: [], tied: [] })
+
+  it('and was found by a translated name is told of: the order of its rows is not known', () => {
+    const both = [pair('w', 'fc1/kernel', 'translated name'), pair('v', 'fc2/kernel', 'translated name')]
+    expect(notes(...both)).to.have.length(1)
+    expect(notes(...both)[0]).to.match(/^fc1\/kernel: reads flattened images/)
+  })
+
+  it('and was found by its numbers is not doubted', () => {
+    expect(notes(pair('w', 'fc1/kernel', 'value'))).to.deep.equal([])
   })
 })
 
