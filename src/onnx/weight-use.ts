@@ -54,7 +54,7 @@ export function weightUseOf(graph: Graph, tensor: string, rank: number): WeightU
 
 /**
  * For each initializer the others that belong to the same layer as far as the graph tells: those that the node beside it
- * reads, or a node that reads that node's result (MatMul and the Add of its bias).
+ * reads, or a node that reads that node's result (MatMul and the Add of its bias), in both directions.
  */
 export function neighboursOf({ nodes, initializers }: Graph): ReadonlyMap<string, ReadonlySet<string>> {
   const readers = new Map<string, Node[]>()
@@ -64,12 +64,15 @@ export function neighboursOf({ nodes, initializers }: Graph): ReadonlyMap<string
       if (known === undefined) readers.set(input, [node])
       else known.push(node)
     }
-  const found = new Map<string, Set<string>>()
-  for (const name of initializers.keys()) {
+  const found = new Map([...initializers.keys()].map((name) => [name, new Set<string>()]))
+  for (const [name, beside] of found) {
     const own = readers.get(name) ?? []
     const after = own.flatMap(({ outputs }) => outputs.flatMap((output) => readers.get(output) ?? []))
-    const beside = [...own, ...after].flatMap(({ inputs }) => inputs)
-    found.set(name, new Set(beside.filter((other) => other !== name && initializers.has(other))))
+    for (const other of [...own, ...after].flatMap(({ inputs }) => inputs)) {
+      if (other === name || !initializers.has(other)) continue
+      beside.add(other)
+      found.get(other)!.add(name)
+    }
   }
   return found
 }

@@ -57,12 +57,13 @@ function numbersOf({ read }: Initializer, dtype: DType): FloatArray {
 export async function bindNetwork(
   { model: path, map }: Pick<RunOptions, 'model' | 'map'>,
   model: Graph,
-  { checkpoints, stepUnit }: Pick<Trajectory, 'checkpoints' | 'stepUnit'>,
+  { checkpoints, others, stepUnit }: Pick<Trajectory, 'checkpoints' | 'others' | 'stepUnit'>,
 ): Promise<BoundNetwork> {
   const binding = await bind(networkTensors(model), checkpoints, {
     model: path,
     stepUnit,
     taken: namesOf(model),
+    ...(others !== undefined && { others }),
     ...(map !== undefined && { map: await readMap(map) }),
   })
   refuseCopies(path, model, binding)
@@ -81,11 +82,14 @@ function refuseCopies(path: string, model: Graph, { pairs, constants }: Binding)
 }
 
 /** What a user should know of a binding, a sentence each. */
-export function bindingNotes({ how, pairs, constants, ignored }: Binding): string[] {
+export function bindingNotes({ how, pairs, constants, ignored, tied }: Binding): string[] {
   const list = (names: readonly string[]): string => listNames(names, NAMES_IN_NOTE)
   return [
     `${pairs.length} tensors bound${/^\d/.test(how) ? ':' : ''} ${how}`,
     ...(constants.length > 0 ? [`constant, since the checkpoints don't hold them: ${list(constants)}`] : []),
+    ...(tied.length > 0
+      ? [`saved twice, and counted once: ${list(tied.map(({ tensor, same }) => `${tensor} is ${same}`))}`]
+      : []),
     ...(ignored.length > 0 ? [`left out, being counters: ${list(ignored)}`] : []),
   ]
 }

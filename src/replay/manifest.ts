@@ -34,6 +34,7 @@ export async function runFacts(options: RunOptions, prepared: Prepared): Promise
       binding: binding.how,
       ...(binding.origin && { exported_from: binding.origin }),
       constants: binding.constants,
+      tied: binding.tied,
       batchnorm: prepared.batchNorm ?? null,
       ...(options.loss.kind === 'graph' && { loss_sha256: await sha256File(options.loss.path, ModelError) }),
     },

@@ -10,6 +10,7 @@ import type { Trajectory } from '../trajectory/checkpoint.js'
 import { openTrajectory } from '../trajectory/open-trajectory.js'
 import { askedBatchSize, checkRemainder, fittingBatchSize } from './batch-size.js'
 import { bindingNotes, bindNetwork } from './binding.js'
+import { flattenNotes } from './flatten-note.js'
 import type { RunEvents, RunOptions } from './options.js'
 import { describeTensors } from './tensors.js'
 import type { LcaTensor } from './tensors.js'
@@ -42,6 +43,7 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     trajectory.notes.forEach(note)
     const { binding, graph } = await bindNetwork(options, model, trajectory)
     bindingNotes(binding).forEach(note)
+    flattenNotes(model, binding).forEach(note)
     const parameters = binding.pairs.map(({ name }) => name)
     const { loss, batchNorm } = options
     const gradient = differentiate(graph, { parameters, loss, batchNorm })

@@ -3,6 +3,7 @@ import { usageOf } from '../onnx/usage.js'
 import type { Role } from '../onnx/usage.js'
 import { elementCount } from '../tensor.js'
 import type { Binding, BoundPair } from '../trajectory/bind.js'
+import { plainName } from '../trajectory/translate.js'
 
 /** A tensor that LCA is allocated to. */
 export interface LcaTensor {
@@ -70,9 +71,12 @@ function checkpointAxis(
   return order[Math.min(axis, order.length - 1)] ?? 0
 }
 
-/** `h.0.qkv.weight` belongs to layer `h.0.qkv`, `fc_1/kernel` to `fc_1`; a name without a separator is its own layer. */
+/**
+ * `h.0.qkv.weight` belongs to layer `h.0.qkv`, `fc_1/kernel:0` to `fc_1`; a name without a separator is its own layer. What
+ * TensorFlow's object-based checkpoints put behind names is no layer.
+ */
 export function layerOf(tensor: string): string {
-  const name = tensor.replace(/:\d+$/, '')
+  const name = plainName(tensor)
   const end = Math.max(name.lastIndexOf('.'), name.lastIndexOf('/'))
   return end > 0 ? name.slice(0, end) : name
 }

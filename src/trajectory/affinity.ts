@@ -36,6 +36,15 @@ export function affinity(a: string, b: string): number {
   return shared + (kind !== undefined && kind === otherKind ? SAME_KIND : 0)
 }
 
+/**
+ * As `affinity`, for a network whose exporter put a number behind every name (Keras 3: `dense_1` for the layer `dense`):
+ * only parts that are equal without it count.
+ */
+export function affinityOfStems(parameter: string, tensor: string): number {
+  const other = new Set(partsOf(tensor))
+  return partsOf(parameter).reduce((sum, part) => sum + (other.has(stemOf(part)) ? SAME_PART : 0), 0)
+}
+
 function partsOf(name: string): string[] {
   const parts = name.toLowerCase().split(/[./:]+/)
   return [...new Set(parts)].filter((part) => !SAYS_NOTHING.test(part) && !Object.hasOwn(KINDS, part))

@@ -17,6 +17,8 @@ export interface NamedPair {
 
 /** What does not fit between a network and a checkpoint, under the renaming that fits best. */
 export interface Mismatch {
+  /** How many tensors did find their place. */
+  readonly bound: number
   /** Float initializers of the network without a tensor. */
   readonly missing: readonly NamedShape[]
   /** Float tensors of the checkpoint without a place. */
@@ -76,7 +78,7 @@ export function describeMismatch(
 function reason(mismatch: Mismatch): string {
   const { missing, leftOver, shapes, ambiguous, reordered, zeros, merged, origin } = mismatch
   const reasons = [
-    ...(leftOver.some(({ name }) => isStatistic(name)) ? [foldReason(mismatch)] : []),
+    ...(isFolded(mismatch) ? [foldReason(mismatch)] : []),
     ...(isTransposed(mismatch) ? ['the exporter transposed the weights of Linear layers'] : []),
     ...(reordered.length > 0 ? [reorderedReason(reordered)] : []),
     ...(zeros.length > 0
@@ -103,7 +105,11 @@ function reason(mismatch: Mismatch): string {
 /** Names of recurrent kernels in Keras, Flax and ONNX. */
 const RECURRENT = /recurrent_kernel|(?:lstm|gru|rnn)_cell|LSTM|GRU/
 
-/** BatchNorm's running statistics have no place in a network whose BatchNorm is folded away. */
+/** BatchNorm's running statistics have no place in a network whose BatchNorm is folded away, where other tensors have. */
+function isFolded({ bound, leftOver, fold }: Mismatch): boolean {
+  return fold !== undefined || (bound > 0 && leftOver.some(({ name }) => isStatistic(name)))
+}
+
 function foldReason({ fold }: Mismatch): string {
   if (fold === undefined) return 'the exporter folded BatchNorm into the layer before it'
   const { layer, parameter, tensor, step } = fold
@@ -121,7 +127,8 @@ function reorderedReason(reordered: readonly NamedPair[]): string {
   )
 }
 
-function remedy({ missing, leftOver, zeros, merged, ambiguous, origin }: Mismatch): string {
+function remedy(mismatch: Mismatch): string {
+  const { missing, zeros, merged, ambiguous, origin } = mismatch
   if (missing.some(({ name }) => name.includes('_fused_bn'))) return REMEDY_FOR_TF2ONNX
   if (missing.some(({ name }) => name.includes('batchnorm/'))) return REMEDY_FOR_KERAS
   if (zeros.length > 0 || (ambiguous.length > 0 && origin !== undefined))
@@ -129,7 +136,7 @@ function remedy({ missing, leftOver, zeros, merged, ambiguous, origin }: Mismatc
   if (merged !== undefined)
     return `export the model after some training, in which weights have numbers of their own, and with ${EXPORT_LINE}`
   const line = `the network must keep the names and shapes of the state_dict: ${EXPORT_LINE}`
-  return leftOver.some(({ name }) => isStatistic(name))
+  return isFolded(mismatch)
     ? line
     : `${line}; or be exported from one of the checkpoints, whose numbers are then found in it`
 }

@@ -1,5 +1,5 @@
 import { elementCount } from '../tensor.js'
-import { affinity } from './affinity.js'
+import { affinity, affinityOfStems } from './affinity.js'
 import { bestPairs, takePairs, uniquePairs } from './assign.js'
 import type { TensorInfo } from './checkpoint.js'
 import {
@@ -39,14 +39,12 @@ interface Candidate extends Match {
  * Ties weights to the tensors of the checkpoint that the model was exported from, by their numbers in float32 (in the
  * checkpoint's own precision where that is less), under any transposition and under reshapes that keep neighbours together.
  * Each tensor of the checkpoint is read once. Equal numbers by chance are told apart by what is left over, and by names.
- *
- * @param layers for each weight the layers of the checkpoint that the graph shows it to be in
  */
 export async function matchValues(
   parameters: readonly NetworkTensor[],
   tensors: readonly TensorInfo[],
   checkpoint: BoundCheckpoint,
-  layers: (parameter: NetworkTensor) => ReadonlySet<string>,
+  layers: Layers,
 ): Promise<ValueMatches> {
   const candidates: Candidate[] = []
   const reordered: Omit<Match, 'layout'>[] = []
@@ -107,27 +105,55 @@ function fitsButForOnes(layout: Layout, tensor: TensorInfo, parameter: NetworkTe
   return longest === elementCount(tensor.shape)
 }
 
-/** Assigns each tensor once: what is unique first, then what names decide, then what is left. */
+/**
+ * Assigns each tensor once: first where numbers are certain, then, with the layers known that this tells, where they are
+ * equal by chance; among these what is unique first, then what names decide, then what is left.
+ */
 function assign(
   candidates: readonly Candidate[],
-  layers: (parameter: NetworkTensor) => ReadonlySet<string>,
+  layers: Layers,
 ): Pick<ValueMatches, 'matches' | 'ambiguous'> {
-  return takePairs(candidates, [
-    uniquePairs,
-    (left) => bestPairs(left, (one) => score(one, layers)),
-    (left) => firstCopy(left),
-  ])
+  const sure = takePairs(
+    candidates.filter(({ certain }) => certain),
+    [uniquePairs, (left) => byName(left, layers), firstCopy],
+  )
+  const owners = new Map(sure.matches.map(({ parameter, tensor }) => [parameter.name, ownerOf(tensor.name)]))
+  const known: Layers = (parameter) =>
+    new Set([
+      ...layers(parameter),
+      ...[...(parameter.neighbours ?? [])].flatMap((name) => owners.get(name) ?? []),
+    ])
+  const taken = new Set(sure.matches.flatMap(({ parameter, tensor }) => [parameter, tensor]))
+  const rest = takePairs(
+    candidates.filter((one) => !one.certain && !taken.has(one.parameter) && !taken.has(one.tensor)),
+    [uniquePairs, (left) => byName(left, known)],
+  )
+  return {
+    matches: [...sure.matches, ...rest.matches],
+    ambiguous: [...sure.ambiguous, ...rest.ambiguous],
+  }
 }
+
+/** For each weight the layers of the checkpoint that the graph shows it to be in. */
+export type Layers = (parameter: NetworkTensor) => ReadonlySet<string>
 
 /** More than names can have in common. */
 const SAME_LAYER = 1000
 
-function score(
-  { parameter, tensor }: Match,
-  layers: (parameter: NetworkTensor) => ReadonlySet<string>,
-): number {
-  const near = layers(parameter).has(ownerOf(tensor.name)) ? SAME_LAYER : 0
-  return near + affinity(parameter.name, tensor.name)
+/**
+ * Pairs that have most in common, unless an exporter that numbers all names would have meant others: `dense_1` may be the
+ * layer of that name or the layer `dense`.
+ */
+function byName(left: readonly Candidate[], layers: Layers): Candidate[] {
+  const near = ({ parameter, tensor }: Match): number =>
+    layers(parameter).has(ownerOf(tensor.name)) ? SAME_LAYER : 0
+  const plain = bestPairs(left, (one) => near(one) + affinity(one.parameter.name, one.tensor.name))
+  const numbered = bestPairs(left, (one) => near(one) + affinityOfStems(one.parameter.name, one.tensor.name))
+  const contradicted = new Map<object, Candidate>()
+  for (const one of numbered) contradicted.set(one.parameter, one).set(one.tensor, one)
+  return plain.filter((one) =>
+    [one.parameter, one.tensor].every((side) => (contradicted.get(side) ?? one) === one),
+  )
 }
 
 /** A weight that the model holds more than once: any of the copies will do here, and the others are found as copies. */

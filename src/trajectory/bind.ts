@@ -9,6 +9,7 @@ import type { NameMap } from './map-file.js'
 import { mismatchOf } from './mismatch.js'
 import type { BoundCheckpoint, BoundPair, Evidence, NetworkTensor } from './network.js'
 import { tie, type Tie, type Ties } from './tie.js'
+import { findTied, type TiedTensor } from './tied.js'
 
 export type { BoundPair, Evidence, NetworkTensor } from './network.js'
 
@@ -22,6 +23,8 @@ export interface Binding {
   readonly constants: readonly string[]
   /** Integer and boolean tensors of the checkpoints without a place in the network, such as counters. */
   readonly ignored: readonly string[]
+  /** Tensors that the checkpoints hold a second time, under another name: weights with two uses. */
+  readonly tied: readonly TiedTensor[]
   /** The checkpoint whose numbers the model file holds, where that had to be found. */
   readonly origin?: { readonly path: string; readonly step: number }
 }
@@ -33,6 +36,8 @@ export interface BindOptions {
   readonly map?: NameMap
   /** What the checkpoints' numbers count, for messages. */
   readonly stepUnit?: string
+  /** Checkpoints of the run that are not replayed: the model may have been exported from one of them. */
+  readonly others?: readonly BoundCheckpoint[]
   /** Names of the graph's values, which no renamed weight can have. */
   readonly taken?: ReadonlySet<string>
 }
@@ -42,7 +47,7 @@ export interface BindOptions {
  * also without what all of one side share in front (`module.`, a scope), a wrapper's component, or `:0`; names in another
  * framework's words (`conv1/kernel` is `conv1.weight`), with the transposition that goes with them; equal numbers, where
  * the model was exported from one of the checkpoints; shapes, for matrices that an exporter transposed and renamed. Every
- * float tensor of the checkpoints must find its place.
+ * float tensor of the checkpoints must find its place, or be another name of one that has.
  *
  * @param checkpoints of one run, all with the same tensors; values are read only where names don't do
  * @throws BindingError that lists what did not fit and the likely reason
@@ -63,9 +68,14 @@ export async function bind(
   const [rival] = ties.rivals
   if (rival !== undefined) throw twoWays(ties.attempt, rival, where)
   if (ties.undecided.length > 0) throw eitherWay(ties.undecided, where)
-  if (ties.leftOver.length > 0)
-    throw new BindingError(describeMismatch(await mismatchOf(ties, checkpoints, options), where))
-  return bindingOf(ties, parameters, first!, options)
+  const bound = ties.ties.map(({ tensor }) => tensor)
+  const tied = await findTied(ties.leftOver, bound, checkpoints)
+  const leftOver = ties.leftOver.filter(({ name }) => !tied.some(({ tensor }) => tensor === name))
+  if (leftOver.length > 0) {
+    const mismatch = await mismatchOf({ ...ties, leftOver }, checkpoints, options)
+    throw new BindingError(describeMismatch(mismatch, where))
+  }
+  return { ...bindingOf(ties, parameters, first!, options), tied }
 }
 
 /** The float tensors of a checkpoint. */
@@ -78,7 +88,7 @@ function bindingOf(
   parameters: readonly NetworkTensor[],
   first: BoundCheckpoint,
   options: BindOptions,
-): Binding {
+): Omit<Binding, 'tied'> {
   const found = new Map(ties.ties.map((one) => [one.parameter.name, one]))
   const taken = new Set([...(options.taken ?? []), ...parameters.map(({ name }) => name)])
   const pairs = parameters.flatMap(({ name }) => {

@@ -41,6 +41,8 @@ export interface Trajectory {
   readonly format: string
   readonly stepUnit: StepUnit
   readonly checkpoints: readonly Checkpoint[]
+  /** Checkpoints at the path that a range of steps leaves out; they may hold other tensors. */
+  readonly others?: readonly Checkpoint[]
   /** Files of the folder that are no checkpoints of their own: aliases (last, best, latest), optimizer states. */
   readonly leftOut: readonly LeftOut[]
   /** What a reader of the results should know: where the steps come from when the first choice did not do. */

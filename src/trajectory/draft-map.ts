@@ -19,7 +19,7 @@ const WORTH_A_GUESS = 1.5
 export async function draftMap(
   network: readonly NetworkTensor[],
   checkpoints: readonly BoundCheckpoint[],
-  options: Pick<BindOptions, 'map'> = {},
+  options: Pick<BindOptions, 'map' | 'others'> = {},
 ): Promise<NameMap> {
   const parameters = network.filter(({ dtype }) => isFloat(dtype))
   const { ties, missing, leftOver } = await tie(parameters, checkpoints, options)

@@ -16,6 +16,7 @@ export async function mismatchOf(
   const shapes = misshapen.filter(({ parameter }) => !placed(parameter.name))
   const apart = new Set(shapes.flatMap(({ parameter, tensor }) => [parameter.name, tensor.name]))
   return {
+    bound: ties.ties.length,
     missing: missing.filter(({ name }) => !apart.has(name)),
     leftOver: leftOver.filter(({ name }) => !apart.has(name)),
     shapes,

@@ -1,7 +1,8 @@
+import { RetrogradError } from '../errors.js'
 import { elementCount } from '../tensor.js'
 import type { TensorInfo } from './checkpoint.js'
 import type { BoundCheckpoint, NetworkTensor } from './network.js'
-import { bySize } from './layout.js'
+import { bySize, sameShape } from './layout.js'
 import { inFloat32, isDistinctive, roundedTo, unorderedDigest } from './numbers.js'
 
 /** A weight of the model whose numbers are looked for, and the tensors that may hold them. */
@@ -18,29 +19,60 @@ const MOST_READ = 16
 
 /**
  * The checkpoint that the model was exported from: the one that holds the numbers of some weights of the model file, in
- * whatever layout. Tries the last, then the first, then the others from the end; undefined where none does.
+ * whatever layout. Tries the last, then the first, then the others from the end; then those that are not replayed.
+ * Undefined where none does.
  *
  * @param named the tensor of each weight that is bound by name
  * @param unbound weights and tensors that are not
  */
-export async function findOrigin<C extends BoundCheckpoint>(
+export async function findOrigin(
   named: readonly { readonly parameter: NetworkTensor; readonly tensor: TensorInfo }[],
   unbound: { readonly parameters: readonly NetworkTensor[]; readonly tensors: readonly TensorInfo[] },
-  checkpoints: readonly C[],
-): Promise<C | undefined> {
+  run: { readonly checkpoints: readonly BoundCheckpoint[]; readonly others: readonly BoundCheckpoint[] },
+): Promise<BoundCheckpoint | undefined> {
   const byName = cheapest(
     named.map(({ parameter, tensor }) => ({ parameter, candidates: [tensor] })),
     NAMED_PROBES,
   )
   const probes = byName.length === NAMED_PROBES ? byName : [...byName, ...unnamedProbes(unbound)]
   if (probes.length === 0) return undefined
-  let best: { checkpoint: C; found: number } | undefined
+  const all = [...unbound.tensors, ...named.map(({ tensor }) => tensor)]
+  const others = run.others.filter((checkpoint) => holdsAll(checkpoint, all))
+  return (await search(probes, run.checkpoints)) ?? (await search(probes, others.map(orNothing)))
+}
+
+async function search(
+  probes: readonly Probe[],
+  checkpoints: readonly BoundCheckpoint[],
+): Promise<BoundCheckpoint | undefined> {
+  let best: { checkpoint: BoundCheckpoint; found: number } | undefined
   for (const checkpoint of inOrderOfLikelihood(checkpoints)) {
     const found = await countFound(probes, checkpoint)
     if (found > (best?.found ?? 0)) best = { checkpoint, found }
     if (found === probes.length) break
   }
   return best?.checkpoint
+}
+
+function holdsAll({ tensors }: BoundCheckpoint, wanted: readonly TensorInfo[]): boolean {
+  return wanted.every(({ name, shape }) => {
+    const own = tensors.get(name)
+    return own !== undefined && sameShape(own.shape, shape)
+  })
+}
+
+/** A checkpoint that nobody asked for may be damaged: then it is not the one. */
+function orNothing(checkpoint: BoundCheckpoint): BoundCheckpoint {
+  const { path, step, tensors } = checkpoint
+  const read: BoundCheckpoint['read'] = async (name) => {
+    try {
+      return await checkpoint.read(name)
+    } catch (error) {
+      if (!(error instanceof RetrogradError)) throw error
+      return { ...tensors.get(name)!, data: new Float32Array() }
+    }
+  }
+  return { path, step, tensors, read }
 }
 
 function unnamedProbes({

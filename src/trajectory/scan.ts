@@ -71,7 +71,16 @@ function assemble(
     if (difference !== undefined) onFault('shapes', new CheckpointError(difference), other.path)
   }
   const { format, leftOut } = found
-  return { path, format, stepUnit: order.stepUnit, checkpoints, leftOut, notes: order.notes }
+  const kept = new Set(checkpoints)
+  return {
+    path,
+    format,
+    stepUnit: order.stepUnit,
+    checkpoints,
+    others: all.filter((one) => !kept.has(one)),
+    leftOut,
+    notes: order.notes,
+  }
 }
 
 function orderOf(path: string, { saves, files }: Found, onFault: OnFault): Order {

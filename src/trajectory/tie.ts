@@ -48,7 +48,7 @@ export interface Ties {
 export async function tie(
   parameters: readonly NetworkTensor[],
   checkpoints: readonly BoundCheckpoint[],
-  { map }: { readonly map?: NameMap },
+  { map, others }: { readonly map?: NameMap; readonly others?: readonly BoundCheckpoint[] },
 ): Promise<Ties> {
   const [first] = checkpoints
   const tensors = [...first!.tensors.values()].filter(({ dtype }) => isFloat(dtype))
@@ -59,7 +59,9 @@ export async function tie(
   const places = placesOf(named?.best, new Map(parameters.map((one) => [one.name, one])), first!)
   const fitted = [...mapped.pairs.map((pair): Fitted => ({ ...pair, by: 'map' })), ...places.fitting]
   const unbound = without(fitted, open)
-  const origin = needsNumbers(fitted, unbound) ? await findOrigin(fitted, unbound, checkpoints) : undefined
+  const origin = needsNumbers(fitted, unbound)
+    ? await findOrigin(fitted, unbound, { checkpoints, others: others ?? [] })
+    : undefined
   const { ties, undecided } = await settleLayouts(fitted, origin)
   const rest = await tieTheRest(ties, unbound, origin, keepsConvention(fitted))
   const left = without([...ties, ...rest.ties], open)

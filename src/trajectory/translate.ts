@@ -34,13 +34,13 @@ const VARIABLE_VALUE = /\/\.ATTRIBUTES\/VARIABLE_VALUE$/
 
 /** The name of a tensor's place within its layer: `kernel` of `conv1/kernel:0`. */
 export function leafOf(name: string): string {
-  return plain(name).split(/[./]/).at(-1)!
+  return plainName(name).split(/[./]/).at(-1)!
 }
 
 /** The layout that a tensor's name stands for; undefined where the name says nothing. */
 export function conventionOf(name: string): Convention | undefined {
   const leaf = leafOf(name)
-  if (OUTPUTS_LAST.test(leaf) || NUMBERED.test(plain(name))) return 'outputs last'
+  if (OUTPUTS_LAST.test(leaf) || NUMBERED.test(plainName(name))) return 'outputs last'
   return leaf === 'weight' ? 'outputs first' : undefined
 }
 
@@ -60,7 +60,7 @@ export function isFlax(name: string): boolean {
  * `conv1/network/conv1/kernel` too.
  */
 export function translations(name: string, { repeats }: { readonly repeats: boolean }): string[] {
-  const parts = plain(name).split(/[./]/)
+  const parts = plainName(name).split(/[./]/)
   const inside = COLLECTIONS.has(parts[0]!) && parts.length > 1 ? parts.slice(1) : parts
   const layer = inside.slice(0, -1)
   const leaf = inside.at(-1)!
@@ -75,12 +75,13 @@ function withoutRepeats(parts: readonly string[]): readonly string[] {
   return first < 0 ? parts : [...parts.slice(0, first), ...parts.slice(parts.lastIndexOf(parts[first]!))]
 }
 
-function plain(name: string): string {
+/** A name without TensorFlow's `:0` and what its object-based checkpoints put behind names. */
+export function plainName(name: string): string {
   return name.replace(/:\d+$/, '').replace(VARIABLE_VALUE, '')
 }
 
 /** The layer that a tensor belongs to: its name without the last part. */
 export function ownerOf(name: string): string {
-  const whole = plain(name)
+  const whole = plainName(name)
   return whole.slice(0, Math.max(0, whole.length - leafOf(name).length - 1))
 }

@@ -117,9 +117,9 @@ describe('what the axes of a weight mean', () => {
     expect(use(3, node('LSTM', ['x', 'w', 'r'], 'y'))).to.deep.equal({ kind: 'recurrent', axes: [] })
   })
 
-  it('knows the bias beside a weight', () => {
+  it('knows the bias beside a weight, and the weight beside a bias', () => {
     const neighbours = neighboursOf(network())
     expect([...neighbours.get('w')!]).to.deep.equal(['b'])
-    expect([...neighbours.get('b')!]).to.deep.equal([])
+    expect([...neighbours.get('b')!]).to.deep.equal(['w'])
   })
 })

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { parseLoss } from '../../src/autodiff/losses.js'
@@ -204,12 +204,17 @@ describe('a network that an exporter optimised', () => {
       expect(mix).to.include({ parameter_name: name, layer: 'mix', unit_axis: 0 })
     })
 
+  it('by value from a checkpoint that is not replayed', async () => {
+    const { binding } = await mlp({ model: file('mlp-optimized.onnx'), steps: { from: 0, to: 10 } })
+    expect(binding).to.equal('8 by name, 2 by value from step 30, 2 transposed')
+  })
+
   it('by shape and the biases beside them, when it holds the numbers of no checkpoint', async () => {
-    const base = await mlp({ model: file('mlp.onnx'), steps: { from: 0, to: 20, stride: 1 } })
-    const { rows, binding } = await mlp({
-      model: file('mlp-optimized.onnx'),
-      steps: { from: 0, to: 20, stride: 1 },
-    })
+    const checkpoints = newFolder()
+    for (const step of ['00', '10', '20'])
+      copyFileSync(file(`mlp/step-0000${step}.safetensors`), join(checkpoints, `step-${step}.safetensors`))
+    const base = await mlp({ checkpoints, model: file('mlp.onnx') })
+    const { rows, binding } = await mlp({ checkpoints, model: file('mlp-optimized.onnx') })
     expect(binding).to.equal('8 by name, 2 by shape, 2 transposed')
     matchesElements(rows, base.rows, same)
   })

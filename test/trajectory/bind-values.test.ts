@@ -164,6 +164,26 @@ describe('binding by the numbers of the model', () => {
     expect(tensorOf(binding)).to.deep.include({ val_0: 'b.bias', val_1: 'a.bias' })
   })
 
+  it('a number that the exporter may have put behind every name does not decide, the layer does', async () => {
+    const zeros = filled([6], 0)
+    const [a, b] = [made([6, 3], 1), made([6, 4], 2)]
+    const run = [
+      checkpoint(0, { 'dense/kernel': a, 'dense/bias': zeros, 'dense_1/kernel': b, 'dense_1/bias': zeros }),
+    ]
+    // Keras 3 calls the layers dense and dense_1 so
+    const parameters = { 'dense_1/W:0': a, 'dense_1/B:0': zeros, 'dense_1_1/W:0': b, 'dense_1_1/B:0': zeros }
+    const error = await rejection(tie(network(parameters), run))
+    expect(error.message).to.match(/either could be the other: dense\/bias as dense_1\/B:0/)
+    const beside = (name: string): Partial<NetworkTensor> => ({ neighbours: new Set([name]) })
+    const known = { 'dense_1/B:0': beside('dense_1/W:0'), 'dense_1_1/B:0': beside('dense_1_1/W:0') }
+    expect(tensorOf(await tie(network(parameters, known), run))).to.deep.equal({
+      'dense_1/W:0': 'dense/kernel',
+      'dense_1/B:0': 'dense/bias',
+      'dense_1_1/W:0': 'dense_1/kernel',
+      'dense_1_1/B:0': 'dense_1/bias',
+    })
+  })
+
   it('equal numbers that nothing tells apart are refused, with the remedy', async () => {
     const zeros = filled([16], 0)
     const error = await rejection(
@@ -209,6 +229,26 @@ describe('binding by the numbers of the model', () => {
     expect(error).to.be.instanceOf(BindingError)
     expect(error.message).to.match(/lstm\/lstm_cell\/kernel as W hold the same numbers in an order/)
     expect(error.message).to.match(/gates of a recurrent layer/)
+  })
+
+  it('a tensor that is saved twice, for two uses of one weight, is bound once', async () => {
+    const table = (step: number) => made([5, 4], step + 1)
+    const run = [0, 1].map((step) =>
+      checkpoint(step, { 'wte.weight': table(step), 'head.weight': table(step) }),
+    )
+    const { pairs, tied } = await tie(network({ 'wte.weight': table(7) }), run)
+    expect(pairs.map(({ tensor }) => tensor)).to.deep.equal(['wte.weight'])
+    expect(tied).to.deep.equal([{ tensor: 'head.weight', same: 'wte.weight' }])
+  })
+
+  it('a tensor that equals another at first only is a weight of its own', async () => {
+    const both = (a: number, b: number) => ({
+      'online.weight': made([5, 4], a),
+      'target.weight': made([5, 4], b),
+    })
+    const run = [checkpoint(0, both(1, 1)), checkpoint(1, both(2, 3))]
+    const error = await rejection(tie(network({ 'online.weight': made([5, 4], 7) }), run))
+    expect(error.message).to.match(/without a place: target\.weight/)
   })
 
   it('no tensor is bound by shape where the model holds the numbers of a checkpoint', async () => {

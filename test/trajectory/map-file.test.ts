@@ -53,6 +53,25 @@ describe('a map of names', () => {
     expect(constants).to.deep.equal(['scale'])
   })
 
+  it('keeps the name of the network where a value of the graph has that of the checkpoints', async () => {
+    const shapes: Shapes = { 'a.weight': [2, 3] }
+    const { pairs } = await bind(tensors({ V: [2, 3] }), [checkpointOf(tensors(shapes), 0)], {
+      model: 'model.onnx',
+      map: { V: 'a.weight' },
+      taken: new Set(['x', 'a.weight']),
+    })
+    expect(pairs[0]).to.include({ name: 'V', tensor: 'a.weight' })
+  })
+
+  it('may exchange two names', async () => {
+    const shapes: Shapes = { a: [2], b: [2] }
+    const { pairs } = await bindBy({ a: 'b', b: 'a' }, shapes, shapes)
+    expect(pairs.map(({ parameter, tensor, name }) => [parameter, tensor, name])).to.deep.equal([
+      ['a', 'b', 'a'],
+      ['b', 'a', 'b'],
+    ])
+  })
+
   it('leaves what it does not name to names', async () => {
     const { how, pairs } = await bindBy(
       { V: 'x.weight' },
