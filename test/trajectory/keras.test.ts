@@ -258,7 +258,7 @@ describe('checkpoints of Keras', () => {
     it('is read as well from the folder that Keras makes of it for a hub', async () => {
       const folder = file('unpacked')
       mkdirSync(folder)
-      for (const epoch of ['epoch-1', 'epoch-2']) {
+      for (const epoch of ['epoch-1', 'epoch-2', 'epoch-3']) {
         mkdirSync(join(folder, epoch))
         for (const [name, data] of await entriesOf('functional.keras'))
           writeFileSync(join(folder, epoch, name), data)
@@ -272,6 +272,7 @@ describe('checkpoints of Keras', () => {
         'epoch',
         1,
         2,
+        3,
       ])
     })
 
