@@ -48,7 +48,7 @@ const READERS: Readonly<Record<Seed['kind'], (path: string) => Promise<Digests>>
       }
       return digests
     } finally {
-      await file.close()
+      file.close()
     }
   },
   model: async (path) => {
