@@ -4,15 +4,8 @@ import type { Inspection, TensorReport } from '../trajectory/inspect/inspect.js'
 import { short } from '../trajectory/inspect/tensor-problems.js'
 import { listNames } from '../listing.js'
 import { formatShape } from '../tensor.js'
+import type { BindingReport } from './inspect-binding.js'
 import { byteSize, grouped, sparkline, table } from './text.js'
-
-/** How the checkpoints' tensors go into a network, where one was named. */
-export interface BindingReport {
-  readonly model: string
-  /** In words; or why they don't go in. */
-  readonly text: string
-  readonly failed: boolean
-}
 
 /** Tensors beyond this many are counted, not listed. */
 const LISTED_TENSORS = 40
@@ -32,7 +25,7 @@ export function renderInspection(
     ...leftOut(inspection),
     ...(binding === undefined ? [] : ['', ...bindingLines(binding, color)]),
     '',
-    ...problems(inspection, color),
+    ...problems(inspection, binding?.failed === true, color),
     '',
   ].join('\n')
 }
@@ -90,21 +83,29 @@ function leftOut({ trajectory: { leftOut: files } }: Inspection): string[] {
   return [...reasons].map(([reason, names]) => `  left out: ${listNames(names, 4)} (${reason})`)
 }
 
-function bindingLines({ model, text, failed }: BindingReport, color: Colors): string[] {
-  const lines = text.split('\n')
-  return [
-    `  ${failed ? color.red('does not fit') : color.green('fits')} ${color.bold(model)}: ${lines[0]!}`,
-    ...lines.slice(1).map((line) => `  ${line}`),
-  ]
+function bindingLines({ model, text, failed, written }: BindingReport, color: Colors): string[] {
+  const said = failed
+    ? [`  ${color.red('✗')} ${color.bold(model)} does not fit`]
+    : [`  ${color.green('fits')} ${color.bold(model)}`]
+  return [...said, ...text.split('\n').map((line) => `    ${line}`), ...mapLine(written)]
 }
 
-function problems({ problems: found, valuesRead }: Inspection, color: Colors): string[] {
+function mapLine(written: BindingReport['written']): string[] {
+  if (written === undefined) return []
+  const { path, open } = written
+  const count = open === 1 ? 'the entry that says' : `the ${open} entries that say`
+  const next = open === 0 ? '' : `: put a tensor's name or null into ${count} "?"`
+  return [`    the map is in ${path}${next}; --map ${path} applies it`]
+}
+
+function problems({ problems: found, valuesRead }: Inspection, isMisfit: boolean, color: Colors): string[] {
   const unread = valuesRead
     ? []
     : [
         `  ${color.dim('headers only: --values reads the numbers too (NaN, jumps, zero updates, rounding, order)')}`,
       ]
-  if (found.length === 0) return [`  ${color.green('nothing wrong was found')}`, ...unread]
+  const fine = isMisfit ? 'nothing is wrong with the checkpoints themselves' : 'nothing wrong was found'
+  if (found.length === 0) return [`  ${color.green(fine)}`, ...unread]
   return [
     `  ${color.red(`${found.length} ${found.length === 1 ? 'thing is' : 'things are'} wrong`)}`,
     ...found.map(({ message }) => `  ${color.red('✗')} ${message.replaceAll('\n', '\n    ')}`),

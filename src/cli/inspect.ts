@@ -4,6 +4,7 @@ import { WEIGHT_KINDS } from '../trajectory/formats/format.js'
 import { inspectTrajectory, type Inspection } from '../trajectory/inspect/inspect.js'
 import { parseStepRange } from '../trajectory/step-range.js'
 import { checkOptions } from './check-options.js'
+import { checkMapTarget, reportBinding, type BindingReport } from './inspect-binding.js'
 import { renderInspection } from './inspect-summary.js'
 import { countDisplay } from './progress.js'
 import { colors } from './text.js'
@@ -14,6 +15,11 @@ type InspectArguments = ArgumentsCamelCase<InspectOptionTypes>
 
 const EXAMPLES: readonly [string, string][] = [
   ['$0 inspect checkpoints/', 'the trajectory at a glance, and what is wrong with it'],
+  ['$0 inspect checkpoints/ --model model.onnx', 'and how its tensors go into a network'],
+  [
+    '$0 inspect checkpoints/ --model model.onnx --write-map names.json',
+    'and a file for `run --map`, to look at or to finish',
+  ],
   ['$0 inspect checkpoints/ --values --json', 'read every number, however large the archive; for scripts'],
 ]
 
@@ -30,6 +36,12 @@ export const inspectCommand: CommandModule<object, InspectOptionTypes> = {
 }
 
 const OPTIONS = {
+  model: { type: 'string', describe: 'Network that the tensors are to go into, as ONNX' },
+  map: { type: 'string', describe: 'JSON file that says which tensor is which, as for run' },
+  'write-map': {
+    type: 'string',
+    describe: 'Write such a file: how names are matched, "?" where that is open',
+  },
   steps: { type: 'string', describe: 'Look at these steps only: FROM:TO:STRIDE, inclusive' },
   weights: {
     choices: WEIGHT_KINDS,
@@ -40,6 +52,7 @@ const OPTIONS = {
     type: 'boolean',
     describe: 'Read all numbers, or with --no-values headers only [read up to 2 GiB]',
   },
+  overwrite: { type: 'boolean', default: false, describe: 'Replace the file that --write-map names' },
   json: { type: 'boolean', default: false, describe: 'Print the findings as JSON' },
 } as const satisfies Record<string, Options>
 
@@ -56,6 +69,7 @@ function options(yargs: Argv) {
 
 async function inspect(argv: InspectArguments): Promise<number> {
   const { checkpoints, steps, weights, values, json } = argv
+  await checkMapTarget(argv)
   const display = countDisplay(process.stderr, 'reading')
   let inspection: Inspection
   try {
@@ -70,23 +84,22 @@ async function inspect(argv: InspectArguments): Promise<number> {
   } finally {
     display.stop()
   }
-  await inspection.trajectory.close()
-  process.stdout.write(
-    json
-      ? `${JSON.stringify(facts(inspection), null, 2)}\n`
-      : renderInspection(inspection, undefined, colors()),
-  )
-  return inspection.problems.length === 0 ? EXIT.done : EXIT.failed
+  try {
+    const binding = await reportBinding(argv, inspection.trajectory)
+    const text = json
+      ? `${JSON.stringify(facts(inspection, binding), null, 2)}\n`
+      : renderInspection(inspection, binding, colors())
+    process.stdout.write(text)
+    return inspection.problems.length > 0 || binding?.failed === true ? EXIT.failed : EXIT.done
+  } finally {
+    await inspection.trajectory.close()
+  }
 }
 
-function facts({
-  trajectory,
-  bytes,
-  spacing,
-  tensors,
-  problems,
-  valuesRead,
-}: Inspection): Record<string, unknown> {
+function facts(
+  { trajectory, bytes, spacing, tensors, problems, valuesRead }: Inspection,
+  binding: BindingReport | undefined,
+): Record<string, unknown> {
   const { path, format, stepUnit, checkpoints, leftOut, notes } = trajectory
   return {
     path,
@@ -104,5 +117,6 @@ function facts({
     notes,
     values_read: valuesRead,
     problems,
+    binding: binding ?? null,
   }
 }

@@ -64,8 +64,7 @@ export const runCommand: CommandModule<object, RunOptionTypes> = {
 const OPTIONS = {
   model: {
     type: 'string',
-    demandOption: true,
-    describe: 'The network as ONNX, weights under their own names',
+    describe: 'The network as ONNX [the last checkpoint, where they are ONNX themselves]',
   },
   train: {
     type: 'string',
@@ -190,10 +189,9 @@ async function report(argv: RunArguments, { manifest, outcome }: RunResult, seco
 }
 
 async function runOptions(argv: RunArguments): Promise<RunOptions> {
-  const { map, steps, batchSize } = argv
+  const { model, map, steps, batchSize } = argv
   return {
     checkpoints: argv.checkpoints,
-    model: argv.model,
     splits: namedSplits(argv),
     loss: await readLoss(argv),
     weights: argv.weights,
@@ -204,6 +202,7 @@ async function runOptions(argv: RunArguments): Promise<RunOptions> {
     batchNorm: argv.batchnorm,
     out: argv.out,
     overwrite: argv.overwrite,
+    ...(model !== undefined && { model }),
     ...(map !== undefined && { map }),
     ...(steps !== undefined && { steps: parseStepRange(steps) }),
     ...(batchSize !== undefined && { batchSize: wholeNumber('--batch-size', batchSize) }),

@@ -1,4 +1,4 @@
-import { BindingError } from '../errors.js'
+import { BindingError, UsageError } from '../errors.js'
 import { decodeArray } from '../io/decode.js'
 import { listNames } from '../listing.js'
 import { findCopies } from '../onnx/copies.js'
@@ -12,7 +12,6 @@ import { bind } from '../trajectory/bind.js'
 import type { Binding, NetworkTensor } from '../trajectory/bind.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import { readMap } from '../trajectory/map-file.js'
-import type { RunOptions } from './options.js'
 
 /** A note is one line on a terminal. */
 const NAMES_IN_NOTE = 8
@@ -55,7 +54,7 @@ function numbersOf({ read }: Initializer, dtype: DType): FloatArray {
  * @throws UsageError where the map is wrong
  */
 export async function bindNetwork(
-  { model: path, map }: Pick<RunOptions, 'model' | 'map'>,
+  { model: path, map }: { readonly model: string; readonly map?: string | undefined },
   model: Graph,
   { checkpoints, others, stepUnit }: Pick<Trajectory, 'checkpoints' | 'others' | 'stepUnit'>,
 ): Promise<BoundNetwork> {
@@ -78,6 +77,19 @@ function refuseCopies(path: string, model: Graph, { pairs, constants }: Binding)
   throw new BindingError(
     `${path}: '${copy.constant}' is a constant with the numbers of '${copy.weight}': the exporter folded one use of that ` +
       `weight, or the weight is tied and saved once; its gradient would lack that use. Export with ${EXPORT_LINE}`,
+  )
+}
+
+/**
+ * The network of checkpoints that are networks themselves: the last one, since an exporter may drop what is still zero at
+ * first.
+ * @throws UsageError where the checkpoints hold weights alone
+ */
+export function networkAmong({ path, checkpoints }: Pick<Trajectory, 'path' | 'checkpoints'>): string {
+  const last = checkpoints.at(-1)!
+  if (last.network !== undefined) return last.network
+  throw new UsageError(
+    `${path}: the checkpoints hold weights alone: name the network as ONNX with --model (docs/recording.md has the line that exports it)`,
   )
 }
 

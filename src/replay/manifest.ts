@@ -29,8 +29,8 @@ export async function runFacts(options: RunOptions, prepared: Prepared): Promise
     },
     options: optionFacts(options, prepared.batchSize),
     model: {
-      path: options.model,
-      sha256: await sha256File(options.model, ModelError),
+      path: prepared.modelPath,
+      sha256: await sha256File(prepared.modelPath, ModelError),
       binding: binding.how,
       ...(binding.origin && { exported_from: binding.origin }),
       constants: binding.constants,

@@ -9,8 +9,8 @@ import type { ReplayProgress } from './replay.js'
 export interface RunOptions {
   /** A folder of checkpoints, or one file that holds many. */
   readonly checkpoints: string
-  /** An ONNX file. */
-  readonly model: string
+  /** An ONNX file; where the checkpoints are networks themselves (ONNX), the last of them unless another is named. */
+  readonly model?: string
   /** A file that says which tensor of the checkpoints is which parameter (trajectory/map-file.ts). */
   readonly map?: string
   /** Data files by the split's name, in the order of the tables' rows. */

@@ -9,7 +9,7 @@ import type { Binding } from '../trajectory/bind.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import { openTrajectory } from '../trajectory/open-trajectory.js'
 import { askedBatchSize, checkRemainder, fittingBatchSize } from './batch-size.js'
-import { bindingNotes, bindNetwork } from './binding.js'
+import { bindingNotes, bindNetwork, networkAmong } from './binding.js'
 import { flattenNotes } from './flatten-note.js'
 import type { RunEvents, RunOptions } from './options.js'
 import { describeTensors } from './tensors.js'
@@ -17,6 +17,8 @@ import type { LcaTensor } from './tensors.js'
 
 /** Everything that a replay needs, opened and checked against each other. */
 export interface Prepared {
+  /** The network's ONNX file. */
+  readonly modelPath: string
   readonly trajectory: Trajectory
   readonly binding: Binding
   readonly tensors: readonly LcaTensor[]
@@ -36,12 +38,15 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     notes.push(text)
     events.onNote?.(text)
   }
-  const model = await readModel(options.model)
-  const { steps, weights = 'raw' } = options
+  const named = options.model === undefined ? undefined : await readModel(options.model)
+  const { steps, weights = 'raw', map } = options
   const trajectory = await openTrajectory(options.checkpoints, { weights, ...(steps && { steps }) })
   try {
     trajectory.notes.forEach(note)
-    const { binding, graph } = await bindNetwork(options, model, trajectory)
+    const modelPath = options.model ?? networkAmong(trajectory)
+    if (named === undefined) note(`the network is ${modelPath}`)
+    const model = named ?? (await readModel(modelPath))
+    const { binding, graph } = await bindNetwork({ model: modelPath, map }, model, trajectory)
     bindingNotes(binding).forEach(note)
     flattenNotes(model, binding).forEach(note)
     const parameters = binding.pairs.map(({ name }) => name)
@@ -56,7 +61,7 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     const data = await openSplits(options, gradient, note)
     const batchSize = asked ?? fittingBatchSize(gradient, data.values())
     for (const set of data.values()) checkRemainder(set, gradient, batchSize)
-    const prepared = { trajectory, binding, tensors, gradient, data, batchSize, notes }
+    const prepared = { modelPath, trajectory, binding, tensors, gradient, data, batchSize, notes }
     return normalizes ? { ...prepared, batchNorm } : prepared
   } catch (error) {
     await trajectory.close()

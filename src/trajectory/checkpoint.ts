@@ -19,6 +19,8 @@ export interface Checkpoint {
   /** The step, epoch, iteration or save that it records, in the trajectory's unit. */
   readonly step: number
   readonly bytes: number
+  /** The ONNX file of the network, where the checkpoint is one. */
+  readonly network?: string
   readonly tensors: ReadonlyMap<string, TensorInfo>
   /**
    * One float tensor, in row-major order.

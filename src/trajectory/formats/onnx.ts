@@ -54,6 +54,7 @@ async function openSave(
   return {
     path,
     fileName: basename(path),
+    network: path,
     bytes: sizes.reduce((sum, size) => sum + size, 0),
     tensors,
     counters: new Map(),
