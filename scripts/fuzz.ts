@@ -20,7 +20,7 @@ import { Random } from '../test/support/random.js'
 const LIMITS = { milliseconds: 1000, megabytes: 256 } as const
 
 /** How often a case that seems slow or large is tried. */
-const TRIES = 3
+const TRIES = 2
 
 /** Processes that read at a time. */
 const READERS = 2
