@@ -2,9 +2,13 @@ import type { Dirent } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { CheckpointError } from '../errors.js'
-import { listNames } from '../listing.js'
-import { CHECKPOINT_EXTENSION, isStepFolder, reasonToLeaveOut, reasonToLeaveOutFolder } from './names.js'
+import {
+  CHECKPOINT_EXTENSION,
+  compareNaturally,
+  isStepFolder,
+  reasonToLeaveOut,
+  reasonToLeaveOutFolder,
+} from './names.js'
 
 /** `lightning_logs/version_0/checkpoints` is three deep; no trainer goes much further. */
 const MAX_DEPTH = 4
@@ -12,11 +16,8 @@ const MAX_DEPTH = 4
 /** Folders looked into before the search is given up: a run's folder, not somebody's home. */
 const MAX_FOLDERS = 500
 
-/**
- * Says where a run's checkpoints lie when its folder was named instead of theirs (`lightning_logs/version_0/checkpoints`).
- * @throws CheckpointError with the path to name, where some folder below holds several checkpoints
- */
-export async function rejectNested(folder: string): Promise<void> {
+/** The folders below a run's folder in which its checkpoints lie, such as `lightning_logs/version_0/checkpoints`. */
+export async function checkpointFoldersBelow(folder: string): Promise<string[]> {
   const found: string[] = []
   let level = [folder]
   let visited = 0
@@ -30,18 +31,19 @@ export async function rejectNested(folder: string): Promise<void> {
     }
     level = next
   }
-  if (found.length === 0) return
-  const what =
-    found.length === 1 ? `those of ${found[0]!} are below it: name that` : 'several below it do: name one of'
-  const rest = found.length === 1 ? '' : ` ${listNames(found)}`
-  throw new CheckpointError(`${folder}: this folder itself holds no checkpoints; ${what}${rest}`)
+  return found.sort(compareNaturally)
 }
 
+/** Extensions that only checkpoints have, and those that they have among others where the name tells a step. */
 function isCheckpoint(entry: Dirent): boolean {
   const { name } = entry
   if (entry.isDirectory()) return isStepFolder(name) && reasonToLeaveOutFolder(name) === undefined
-  return CHECKPOINT_EXTENSION.test(name) && reasonToLeaveOut(name) === undefined
+  if (reasonToLeaveOut(name) !== undefined) return false
+  return CHECKPOINT_EXTENSION.test(name) || (isStepFolder(name) && STEP_FILE.test(name))
 }
+
+/** TensorFlow's `ckpt-1.index`, Flax' `checkpoint_100` and `checkpoint_100.msgpack`, Keras' `epoch_3.h5`. */
+const STEP_FILE = /(?:^[^.]*|\.(?:index|msgpack|flax|h5|hdf5|bin|npz|onnx))$/i
 
 /** Links are not followed, so that no circle is walked. */
 function isOrdinaryFolder(entry: Dirent): boolean {
