@@ -3,14 +3,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { RetrogradError, reasonOf } from '../../src/errors.js'
+import { measureMemory } from './memory.js'
 import { mutate } from './mutate.js'
 import { readAll, type Digests } from './read-all.js'
 import type { Seed } from './seeds.js'
 
-/** What the parent asks: read a seed with one of its files damaged, or as it is. */
+/** What the parent asks: read a seed with one of its files damaged. */
 export interface Job {
   readonly seed: Seed
-  readonly damage?: { readonly file: string; readonly mutation: string; readonly number: string }
+  readonly file: string
+  readonly mutation: string
+  readonly number: string
 }
 
 export interface Outcome {
@@ -27,55 +30,53 @@ const root = mkdtempSync(join(tmpdir(), 'retrograd-fuzz-'))
 process.on('exit', () => {
   rmSync(root, { recursive: true, force: true })
 })
+process.on('disconnect', () => process.exit())
 
-/** A copy of each seed, made once, and the numbers of the sound one. */
-const copies = new Map<string, { folder: string; sound: Digests }>()
+/** A copy of each folder, and the numbers of each sound seed: both made once. */
+const copies = new Map<string, string>()
+const sounds = new Map<string, Digests>()
 
 process.on('message', (job: Job) => {
   void work(job).then((outcome) => process.send!(outcome))
 })
 
-async function work({ seed, damage }: Job): Promise<Outcome> {
-  const { folder, sound } = await copyOf(seed)
-  if (damage === undefined) return measure(seed, folder, sound, 0)
-  const path = join(folder, damage.file)
+async function work({ seed, file, mutation, number }: Job): Promise<Outcome> {
+  const opened = join(copyOf(seed.folder), seed.opened)
+  const sound = sounds.get(seed.id) ?? (await readAll(seed.kind, opened).catch(() => new Map()))
+  sounds.set(seed.id, sound)
+  const path = join(copyOf(seed.folder), file)
   const bytes = readFileSync(path)
-  const damaged = mutate(bytes, damage.mutation, damage.number)
+  const damaged = mutate(bytes, mutation, number)
   try {
     writeFileSync(path, damaged)
-    return await measure(seed, folder, sound, damaged.length)
+    return { ...(await measure(seed, opened, sound)), fileBytes: damaged.length }
   } finally {
     writeFileSync(path, bytes)
   }
 }
 
-async function copyOf(seed: Seed): Promise<{ folder: string; sound: Digests }> {
-  const known = copies.get(seed.id)
+function copyOf(folder: string): string {
+  const known = copies.get(folder)
   if (known !== undefined) return known
-  const folder = join(root, seed.id)
-  cpSync(seed.folder, folder, { recursive: true })
-  const sound = await readAll(seed.kind, join(folder, seed.opened)).catch(() => new Map<string, string>())
-  const copy = { folder, sound }
-  copies.set(seed.id, copy)
+  const copy = join(root, String(copies.size))
+  cpSync(folder, copy, { recursive: true })
+  copies.set(folder, copy)
   return copy
 }
 
-async function measure(seed: Seed, folder: string, sound: Digests, fileBytes: number): Promise<Outcome> {
-  const held = process.memoryUsage.rss()
-  const peakBefore = process.resourceUsage().maxRSS * 1024
+async function measure(seed: Seed, opened: string, sound: Digests): Promise<Omit<Outcome, 'fileBytes'>> {
+  const memory = measureMemory()
   const started = performance.now()
   let [result, message]: [Outcome['result'], string] = ['same numbers', '']
   try {
-    const found = await readAll(seed.kind, join(folder, seed.opened))
+    const found = await readAll(seed.kind, opened)
     result = compare(found, sound)
   } catch (error) {
     result = error instanceof RetrogradError ? 'typed error' : 'untyped error'
     message = error instanceof RetrogradError ? error.message : ((error as Error).stack ?? reasonOf(error))
   }
   const milliseconds = performance.now() - started
-  const peak = process.resourceUsage().maxRSS * 1024
-  const megabytes = peak > peakBefore ? (peak - held) / 2 ** 20 : 0
-  return { result, message, milliseconds, megabytes, fileBytes }
+  return { result, message, milliseconds, megabytes: memory() / 2 ** 20 }
 }
 
 function compare(found: Digests, sound: Digests): Outcome['result'] {

@@ -123,7 +123,7 @@ function options(yargs: Argv) {
       type: 'string',
       demandOption: true,
       describe:
-        'Folder of checkpoints (.safetensors; .pt .pth .ckpt; a folder for each: checkpoint-N/), or one .h5 of many saves',
+        'Folder of checkpoints as PyTorch, safetensors, Keras, TensorFlow, tfjs, Flax, ONNX or NumPy, or one file of many saves',
     })
     .options(OPTIONS)
     .middleware(checkOptions({ ...OPTIONS, checkpoints: {} }), true)

@@ -9,7 +9,7 @@ import { PROGRESS, type Hdf5Reply, type Hdf5Request, type Hdf5WorkerData } from 
  * how much longer for every byte of the file: it may be unpacking one large chunk. Only a loop in a corrupt file takes
  * longer.
  */
-const STALL_MS = 500
+const STALL_MS = 300
 const STALL_MS_PER_BYTE = 1e-4
 const TICK_MS = 100
 
