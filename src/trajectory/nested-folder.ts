@@ -16,9 +16,13 @@ const MAX_DEPTH = 4
 /** Folders looked into before the search is given up: a run's folder, not somebody's home. */
 const MAX_FOLDERS = 500
 
-/** The folders below a run's folder in which its checkpoints lie, such as `lightning_logs/version_0/checkpoints`. */
+/**
+ * The folders below a run's folder in which its checkpoints lie, such as `lightning_logs/version_0/checkpoints`; where none
+ * holds several, those that hold one.
+ */
 export async function checkpointFoldersBelow(folder: string): Promise<string[]> {
   const found: string[] = []
+  const ofOne: string[] = []
   let level = [folder]
   let visited = 0
   for (let depth = 0; depth <= MAX_DEPTH && visited < MAX_FOLDERS; depth++) {
@@ -26,12 +30,14 @@ export async function checkpointFoldersBelow(folder: string): Promise<string[]> 
     for (const path of level.slice(0, MAX_FOLDERS - visited)) {
       visited++
       const entries = await readdir(path, { withFileTypes: true }).catch((): Dirent[] => [])
-      if (depth > 0 && entries.filter(isCheckpoint).length > 1) found.push(path)
+      const count = depth === 0 ? 0 : entries.filter(isCheckpoint).length
+      if (count === 1) ofOne.push(path)
+      if (count > 1) found.push(path)
       else next.push(...entries.filter(isOrdinaryFolder).map(({ name }) => join(path, name)))
     }
     level = next
   }
-  return found.sort(compareNaturally)
+  return (found.length > 0 ? found : ofOne).sort(compareNaturally)
 }
 
 /** Extensions that only checkpoints have, and those that they have among others where the name tells a step. */

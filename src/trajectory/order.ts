@@ -182,20 +182,21 @@ function rejectRepeats(placed: readonly Placed[], source: Source): void {
     const next = placed[i + 1]
     if (next?.step === step)
       throw new CheckpointError(
-        `${save.path} and ${next.save.path} both record ${source.unit} ${step} (${source.text}); ${remedyFor(placed)}`,
+        `${save.path} and ${next.save.path} both record ${source.unit} ${step} (${source.text}); ${remedyFor(placed, source)}`,
       )
   }
 }
 
 /** Names that differ in more than their numbers are of several series, such as the two networks of a GAN. */
-function remedyFor(placed: readonly Placed[]): string {
+function remedyFor(placed: readonly Placed[], { text }: Source): string {
   const series = new Map<string, number>()
   for (const { save } of placed) {
     const name = save.fileName.replace(/\d+(?:\.\d+)?/g, '*')
     series.set(name, (series.get(name) ?? 0) + 1)
   }
   const long = [...series].filter(([, count]) => count > 1).map(([name]) => name)
+  const rename = text === UNEXPLAINED ? ', or say in the names what they count (epoch0_step10.pt)' : ''
   return long.length < 2
-    ? 'move one of them out'
+    ? `move one of them out${rename}`
     : `the folder holds ${long.length} series (${listNames(long)}): move each to a folder of its own`
 }

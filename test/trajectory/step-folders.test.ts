@@ -272,6 +272,17 @@ describe('a folder for each checkpoint', () => {
     expect(error.message).to.contain(join(path, 'out/ckpt-1'))
   })
 
+  it('passes over counters and metrics beside the weights of a step', async () => {
+    const counters = torchFile(pickle(op.dict(op.text('epoch'), op.int(1))), {})
+    const path = run({
+      'epoch_1/model.pt': torch(1),
+      'epoch_1/state.pt': counters,
+      'epoch_2/model.pt': torch(2),
+      'epoch_2/state.pt': counters,
+    })
+    expect(summary(await openTrajectory(path))).to.equal('epoch: 1 model.pt, 2 model.pt')
+  })
+
   it('names the folders below that hold checkpoints where there are several', async () => {
     const path = run({
       'version_0/step1.pt': torch(1),
