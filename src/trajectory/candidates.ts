@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
-import { CheckpointError, RetrogradError } from '../errors.js'
+import { CheckpointError, reasonOf, RetrogradError } from '../errors.js'
 import { mapLimited } from '../io/concurrency.js'
 import type { LeftOut } from './checkpoint.js'
 import type { OnFault } from './fault.js'
@@ -48,7 +48,9 @@ export async function findCandidates(
   leftOut: LeftOut[],
   { weights, onFault }: { readonly weights: WeightKind; readonly onFault: OnFault },
 ): Promise<Candidate[]> {
-  const entries = await readdir(folder)
+  const entries = await readdir(folder).catch((error: unknown) => {
+    throw new CheckpointError(`${folder}: cannot be opened: ${reasonOf(error)}`)
+  })
   await (await refusedFolder(folder))?.open(folder)
   entries.sort(compareNaturally)
   const all = await mapLimited(entries, CONCURRENT_FILES, (name) =>
