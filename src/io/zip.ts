@@ -56,7 +56,9 @@ export async function listZip(file: RangedFile, Fault: ErrorClass): Promise<Read
       entries.set(entry.name, entry)
     }
   } catch (error) {
-    throw new Fault(`${file.path}: corrupt or truncated zip archive: ${reasonOf(error)}`)
+    throw new Fault(
+      `${file.path}: corrupt or truncated zip archive, cut off or still being written: ${reasonOf(error)}`,
+    )
   }
   return entries
 }

@@ -94,13 +94,22 @@ export function networkAmong({ path, checkpoints }: Pick<Trajectory, 'path' | 'c
 }
 
 /** What a user should know of a binding, a sentence each. */
-export function bindingNotes({ how, pairs, constants, ignored, tied }: Binding): string[] {
+export function bindingNotes(binding: Binding): string[] {
+  const { how, pairs, constants, ignored, tied, unmoved, submodule } = binding
   const list = (names: readonly string[]): string => listNames(names, NAMES_IN_NOTE)
   return [
     `${pairs.length} tensors bound${/^\d/.test(how) ? ':' : ''} ${how}`,
     ...(constants.length > 0 ? [`constant, since the checkpoints don't hold them: ${list(constants)}`] : []),
     ...(tied.length > 0
       ? [`saved twice, and counted once: ${list(tied.map(({ tensor, same }) => `${tensor} is ${same}`))}`]
+      : []),
+    ...(submodule
+      ? [
+          `the network is what the checkpoints hold under '${submodule.prefix}'; other tensors left out: ${submodule.outside}`,
+        ]
+      : []),
+    ...(unmoved.length > 0
+      ? [`left out, since the network has no place for them and they never move: ${list(unmoved)}`]
       : []),
     ...(ignored.length > 0 ? [`left out, being counters: ${list(ignored)}`] : []),
   ]

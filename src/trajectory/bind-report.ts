@@ -43,6 +43,13 @@ export const EXPORT_LINE =
   'torch.onnx.export(model.eval(), (x,), "model.onnx", dynamo=True, optimize=False, ' +
   'dynamic_shapes=({0: torch.export.Dim("batch")},))'
 
+const KEEP_NAMES = `the network must keep the names and shapes of the state_dict: ${EXPORT_LINE}`
+
+/** What to do where a module was exported of which the forward pass uses a part. */
+const REMEDY_FOR_UNUSED =
+  'export the submodule that is used by itself (model.generator, say), and the tensors beside it are left out; or save the ' +
+  'checkpoints without these'
+
 /** What to do where TensorFlow has folded a normalization before tf2onnx sees it. */
 const REMEDY_FOR_KERAS =
   'Keras on TensorFlow folds BatchNormalization whenever it exports: write the network in PyTorch under the names of the ' +
@@ -71,19 +78,23 @@ export function describeMismatch(
     ),
     ...list('either could be the other', mismatch.ambiguous.map(withBoth)),
     `  ${remedy(mismatch)}`,
-    '  or name the tensors in a file for --map: {"NAME IN THE NETWORK": "NAME IN THE CHECKPOINTS", ...}',
+    ...(isFolded(mismatch) || isOtherSize(mismatch) || isUnused(mismatch)
+      ? []
+      : [
+          '  or name the tensors in a file for --map: {"NAME IN THE NETWORK": "NAME IN THE CHECKPOINTS", ...}',
+        ]),
   ].join('\n')
 }
 
 function reason(mismatch: Mismatch): string {
-  const { missing, leftOver, shapes, ambiguous, reordered, zeros, merged, origin } = mismatch
+  const { missing, leftOver, ambiguous, reordered, zeros, merged, origin } = mismatch
   const reasons = [
     ...(isFolded(mismatch) ? [foldReason(mismatch)] : []),
     ...(isTransposed(mismatch) ? ['the exporter transposed the weights of Linear layers'] : []),
     ...(reordered.length > 0 ? [reorderedReason(reordered)] : []),
-    ...(zeros.length > 0
+    ...(zeros.length > 0 && !isFolded(mismatch)
       ? [
-          `${listNames(zeros)} is all zero at ${origin!}, from which the model was exported, and exporters drop a bias of zeros`,
+          `all zero at ${origin!}, from which the model was exported: ${listNames(zeros)} (exporters drop a bias of zeros)`,
         ]
       : []),
     ...(merged !== undefined
@@ -94,12 +105,24 @@ function reason(mismatch: Mismatch): string {
       : []),
   ]
   if (reasons.length > 0) return reasons.join(', and ')
-  if (shapes.length > 0 && leftOver.length === 0) return 'shapes differ: another size of the network?'
-  if (missing.length === 0 && shapes.length === 0)
-    return 'the network lacks what its forward pass does not use, since exporters drop it: leave these tensors out of the checkpoints'
+  if (isOtherSize(mismatch)) return 'shapes differ: another size of the network?'
+  if (isUnused(mismatch))
+    return 'the network lacks what its forward pass does not use, since exporters drop it'
   if ([...missing, ...leftOver].some(({ name }) => RECURRENT.test(name)))
     return 'recurrent kernels keep their gates in an order of each framework, which is not translated'
-  return 'the two name their tensors differently, or are different networks'
+  return mismatch.bound > 0
+    ? `${mismatch.bound} tensors fit, and the others were renamed, cut or merged by the exporter, or these are different networks`
+    : 'the two name their tensors differently, or are different networks'
+}
+
+/** Whether all of the network has its place, and what is left over has no trace in it. */
+function isUnused({ missing, shapes, zeros, merged, ambiguous, reordered }: Mismatch): boolean {
+  const open = [missing, shapes, zeros, ambiguous, reordered]
+  return merged === undefined && open.every(({ length }) => length === 0)
+}
+
+function isOtherSize({ shapes, leftOver }: Mismatch): boolean {
+  return shapes.length > 0 && leftOver.length === 0
 }
 
 /** Names of recurrent kernels in Keras, Flax and ONNX. */
@@ -131,14 +154,14 @@ function remedy(mismatch: Mismatch): string {
   const { missing, zeros, merged, ambiguous, origin } = mismatch
   if (missing.some(({ name }) => name.includes('_fused_bn'))) return REMEDY_FOR_TF2ONNX
   if (missing.some(({ name }) => name.includes('batchnorm/'))) return REMEDY_FOR_KERAS
+  if (isFolded(mismatch)) return KEEP_NAMES
+  if (isUnused(mismatch)) return REMEDY_FOR_UNUSED
+  if (isOtherSize(mismatch)) return `export the network that these checkpoints are of: ${EXPORT_LINE}`
   if (zeros.length > 0 || (ambiguous.length > 0 && origin !== undefined))
     return `export the model from a later checkpoint than ${origin!}, in which these have numbers of their own`
   if (merged !== undefined)
     return `export the model after some training, in which weights have numbers of their own, and with ${EXPORT_LINE}`
-  const line = `the network must keep the names and shapes of the state_dict: ${EXPORT_LINE}`
-  return isFolded(mismatch)
-    ? line
-    : `${line}; or be exported from one of the checkpoints, whose numbers are then found in it`
+  return `${KEEP_NAMES}; or be exported from one of the checkpoints, whose numbers are then found in it`
 }
 
 function isTransposed({ missing, leftOver, shapes }: Mismatch): boolean {

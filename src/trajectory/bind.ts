@@ -8,8 +8,10 @@ import { withReshape } from './layout.js'
 import type { NameMap } from './map-file.js'
 import { mismatchOf } from './mismatch.js'
 import type { BoundCheckpoint, BoundPair, Evidence, NetworkTensor } from './network.js'
+import { submoduleOf } from './submodule.js'
 import { tie, type Tie, type Ties } from './tie.js'
 import { findTied, type TiedTensor } from './tied.js'
+import { findUnmoved } from './unmoved.js'
 
 export type { BoundPair, Evidence, NetworkTensor } from './network.js'
 
@@ -25,6 +27,10 @@ export interface Binding {
   readonly ignored: readonly string[]
   /** Tensors that the checkpoints hold a second time, under another name: weights with two uses. */
   readonly tied: readonly TiedTensor[]
+  /** Tensors without a place in the network that hold the same numbers throughout, such as class weights of the loss. */
+  readonly unmoved: readonly string[]
+  /** The submodule of the checkpoints that the network is, and how many tensors lie outside of it. */
+  readonly submodule?: { readonly prefix: string; readonly outside: number }
   /** The checkpoint whose numbers the model file holds, where that had to be found. */
   readonly origin?: { readonly path: string; readonly step: number }
 }
@@ -47,20 +53,22 @@ export interface BindOptions {
  * also without what all of one side share in front (`module.`, a scope), a wrapper's component, or `:0`; names in another
  * framework's words (`conv1/kernel` is `conv1.weight`), with the transposition that goes with them; equal numbers, where
  * the model was exported from one of the checkpoints; shapes, for matrices that an exporter transposed and renamed. Every
- * float tensor of the checkpoints must find its place, or be another name of one that has.
+ * float tensor of the checkpoints must find its place, be another name of one that has, or never move; where the network
+ * is a submodule of what was saved, that holds for the submodule's.
  *
- * @param checkpoints of one run, all with the same tensors; values are read only where names don't do
+ * @param recorded checkpoints of one run, all with the same tensors; values are read only where names don't do
  * @throws BindingError that lists what did not fit and the likely reason
  * @throws UsageError for an entry of the map that is wrong
  */
 export async function bind(
   network: readonly NetworkTensor[],
-  checkpoints: readonly BoundCheckpoint[],
+  recorded: readonly BoundCheckpoint[],
   options: BindOptions,
 ): Promise<Binding> {
-  const [first] = checkpoints
-  const where = { model: options.model, checkpoint: first!.path }
+  const where = { model: options.model, checkpoint: recorded[0]!.path }
   const parameters = network.filter(({ dtype }) => isFloat(dtype))
+  const { checkpoints, prefix, outside } = submoduleOf(parameters, recorded, options)
+  const [first] = checkpoints
   const tensors = floatTensors(first!)
   if (tensors.length === 0)
     throw new BindingError(`${where.checkpoint}: holds no float tensors to bind to ${where.model}`)
@@ -70,12 +78,15 @@ export async function bind(
   if (ties.undecided.length > 0) throw eitherWay(ties.undecided, where)
   const bound = ties.ties.map(({ tensor }) => tensor)
   const tied = await findTied(ties.leftOver, bound, checkpoints)
-  const leftOver = ties.leftOver.filter(({ name }) => !tied.some(({ tensor }) => tensor === name))
+  const untied = ties.leftOver.filter(({ name }) => !tied.some(({ tensor }) => tensor === name))
+  const unmoved = await findUnmoved(untied, ties.missing, checkpoints)
+  const leftOver = untied.filter(({ name }) => !unmoved.includes(name))
   if (leftOver.length > 0) {
     const mismatch = await mismatchOf({ ...ties, leftOver }, checkpoints, options)
     throw new BindingError(describeMismatch(mismatch, where))
   }
-  return { ...bindingOf(ties, parameters, first!, options), tied }
+  const binding = bindingOf(ties, parameters, first!, options)
+  return { ...binding, tied, unmoved, ...(prefix !== '' && { submodule: { prefix, outside } }) }
 }
 
 /** The float tensors of a checkpoint. */
@@ -88,7 +99,7 @@ function bindingOf(
   parameters: readonly NetworkTensor[],
   first: BoundCheckpoint,
   options: BindOptions,
-): Omit<Binding, 'tied'> {
+): Omit<Binding, 'tied' | 'unmoved'> {
   const found = new Map(ties.ties.map((one) => [one.parameter.name, one]))
   const taken = new Set([...(options.taken ?? []), ...parameters.map(({ name }) => name)])
   const pairs = parameters.flatMap(({ name }) => {

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
-import { CheckpointError, RetrogradError } from '../errors.js'
+import { CheckpointError, reasonOf, RetrogradError } from '../errors.js'
 import { mapLimited } from '../io/concurrency.js'
 import type { LeftOut } from './checkpoint.js'
 import type { OnFault } from './fault.js'
@@ -9,6 +9,7 @@ import { FOLDER_FORMATS } from './formats/index.js'
 import type { Opener, WeightKind } from './formats/format.js'
 import { refusedFolder } from './formats/refused-folders.js'
 import {
+  CHECKPOINT_EXTENSION,
   compareNaturally,
   isAverage,
   isStepFolder,
@@ -17,7 +18,6 @@ import {
   reasonToLeaveOut,
   reasonToLeaveOutFolder,
 } from './names.js'
-import { rejectNested } from './nested-folder.js'
 import { recognise } from './recognise.js'
 import { stepFolder } from './step-folder.js'
 
@@ -39,7 +39,7 @@ export interface Candidate {
  * to `leftOut` with the reason.
  * @param weights which files are meant where an average of the weights lies in files of its own
  * @throws CheckpointError for a step's folder without weights beside others that have them, for an empty file, and for a
- *   folder whose checkpoints lie deeper
+ *   link that leads nowhere
  * @throws CheckpointFormatError for a file that is named like a checkpoint and is of no format that is read, and for a
  *   folder that is itself a checkpoint of a layout that is not read
  */
@@ -48,7 +48,9 @@ export async function findCandidates(
   leftOut: LeftOut[],
   { weights, onFault }: { readonly weights: WeightKind; readonly onFault: OnFault },
 ): Promise<Candidate[]> {
-  const entries = await readdir(folder)
+  const entries = await readdir(folder).catch((error: unknown) => {
+    throw new CheckpointError(`${folder}: cannot be opened: ${reasonOf(error)}`)
+  })
   await (await refusedFolder(folder))?.open(folder)
   entries.sort(compareNaturally)
   const all = await mapLimited(entries, CONCURRENT_FILES, (name) =>
@@ -62,7 +64,6 @@ export async function findCandidates(
     else kept.push({ path, format })
   }
   if (hasFolders) reportEmptyFolder(leftOut, kept, onFault)
-  if (kept.length === 0) await rejectNested(folder)
   return kept
 }
 
@@ -94,6 +95,10 @@ async function consider(path: string, weights: WeightKind): Promise<Considered> 
   const isFolder = stats?.isDirectory() ?? false
   const name = basename(path)
   const left = isFolder ? reasonToLeaveOutFolder(name) : reasonToLeaveOut(name)
+  if (left === undefined && stats === undefined && CHECKPOINT_EXTENSION.test(name))
+    throw new CheckpointError(
+      `${path}: a link whose checkpoint is not there; bring it back, or remove the link to go without this step`,
+    )
   if (left !== undefined || stats === undefined || (!isFolder && !stats.isFile()))
     return { path, isFolder, format: undefined, reason: left ?? 'not a file' }
   if (isFolder)

@@ -9,26 +9,38 @@ const VERSION = /-v\d+$/i
 
 /**
  * The saves without those that hold once more what another one does: Lightning's `-v1`, which a second callback writes
- * under a taken name, and a final file (`model_final.pth`) that tells no step by its name and the same one inside. Their
- * numbers are compared; a file of the same step with other numbers stays, and ordering reports it.
+ * under a taken name, and a final file (`model_final.pth`) that tells no step by its name, and the same one or none
+ * inside. Their numbers are compared; a file with other numbers stays, and ordering reports it.
  */
 export async function withoutCopies(saves: readonly Save[], leftOut: LeftOut[]): Promise<Save[]> {
   const kept: Save[] = []
-  const byStem = new Map(saves.map((save) => [stem(save.fileName), save]))
-  const byCount = new Map(saves.filter(hasNumbers).map((save) => [countOf(save), save]))
+  const originalsOf = possibleOriginals(saves)
   for (const save of saves) {
-    const original = byStem.get(stem(save.fileName).replace(VERSION, '')) ?? save
-    const other = original === save ? numberedTwin(save, byCount) : original
-    if (other === undefined || !(await holdTheSame(other, save))) kept.push(save)
-    else leftOut.push({ path: save.path, reason: `the same numbers as ${other.fileName} once more` })
+    const original = await firstEqual(originalsOf(save), save)
+    if (original === undefined) kept.push(save)
+    else leftOut.push({ path: save.path, reason: `the same numbers as ${original.fileName} once more` })
   }
   return kept
 }
 
-/** The save that tells its step by its name too, where this one tells the same step inside only. */
-function numberedTwin(save: Save, byCount: ReadonlyMap<string | undefined, Save>): Save | undefined {
-  const count = countOf(save)
-  return count === undefined || hasNumbers(save) ? undefined : byCount.get(count)
+/** The saves that one may repeat, as names and counters tell. */
+function possibleOriginals(saves: readonly Save[]): (save: Save) => readonly Save[] {
+  const byStem = new Map(saves.map((save) => [stem(save.fileName), save]))
+  const byCount = new Map(saves.filter(hasNumbers).map((save) => [countOf(save), save]))
+  const telling = saves.filter((save) => hasNumbers(save) || countOf(save) !== undefined)
+  return (save) => {
+    const original = byStem.get(stem(save.fileName).replace(VERSION, ''))
+    if (original !== undefined && original !== save) return [original]
+    if (hasNumbers(save)) return []
+    const count = countOf(save)
+    const twins = count === undefined ? [...telling.slice(-1), ...telling.slice(0, 1)] : [byCount.get(count)]
+    return twins.filter((twin) => twin !== undefined)
+  }
+}
+
+async function firstEqual(originals: readonly Save[], save: Save): Promise<Save | undefined> {
+  for (const original of originals) if (await holdTheSame(original, save)) return original
+  return undefined
 }
 
 /** The best counter inside and its count. */

@@ -2,6 +2,7 @@ import { elementCount, formatShape } from '../tensor.js'
 import type { Mismatch } from './bind-report.js'
 import type { BindOptions } from './bind.js'
 import { findFold, isStatistic, type Fold } from './fold.js'
+import { isInvented } from './invented.js'
 import type { BoundCheckpoint, NetworkTensor } from './network.js'
 import type { Ties } from './tie.js'
 
@@ -17,7 +18,7 @@ export async function mismatchOf(
   const apart = new Set(shapes.flatMap(({ parameter, tensor }) => [parameter.name, tensor.name]))
   return {
     bound: ties.ties.length,
-    missing: missing.filter(({ name }) => !apart.has(name)),
+    missing: missing.filter((one) => !apart.has(one.name) && !isNumber(one)),
     leftOver: leftOver.filter(({ name }) => !apart.has(name)),
     shapes,
     ambiguous,
@@ -70,4 +71,9 @@ async function allZero(leftOver: Ties['leftOver'], origin: BoundCheckpoint): Pro
     if (data.every((value: number) => value === 0)) zeros.push(name)
   }
   return zeros
+}
+
+/** A number of the computation rather than a weight whose tensor is missing. */
+function isNumber({ name, shape, literal }: NetworkTensor): boolean {
+  return literal === true || (isInvented(name) && elementCount(shape) === 1)
 }

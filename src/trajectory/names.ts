@@ -16,17 +16,19 @@ const BEST_OF = /^(?:checkpoint\.best_|best_.+_(?:epoch|iter)_\d+$)/i
 const RECOVERY = /^recovery(?:-\d+){1,2}$/i
 const STATE =
   'optimizer|optim|scheduler|lr_scheduler|scaler|grad_scaler|rng_state|random_states?|sampler|dl_state_dict|train(?:er|ing)?_state'
-/** `optimizer`, `optim_1000`, `step_10_optimizer`; guided-diffusion's `opt010000`, OLMo's `train`, DeepSpeed's states. */
+/** `optimizer`, `optim_1000`, `step_10_optimizer`; guided-diffusion's `opt010000`, DeepSpeed's states. */
 const COMPANION = new RegExp(
-  `^(?:${STATE})(?:[-_.]?\\d.*|[-_.].*)?$|[-_.](?:${STATE}|optim_states)$|^(?:opt\\d+|opt|train|training_args|custom_checkpoint_\\d+)$`,
+  `^(?:${STATE})(?:[-_.]?\\d.*|[-_.].*)?$|[-_.](?:${STATE}|optim_states)$|^(?:opt\\d+|opt|training_args|custom_checkpoint_\\d+)$`,
   'i',
 )
+/** OLMo's state of the trainer; `train.npz` is data. */
+const OLMO_STATE = /^train\.pt$/i
 /** Keras' BackupAndRestore keeps the save before the last one under this extension. */
 const BACKUP = /\.bkp$/i
 /** guided-diffusion's `ema_0.9999_010000`, NeMo's `-EMA`, timm's and others' `model_ema`. */
 const AVERAGE = /(?:^|[-_.])(?:ema|swa)(?:[-_.]|$)/i
-/** The Hugging Face Trainer and Orbax rename a save's folder when it is whole. */
-const UNFINISHED = /^tmp-|\.orbax-checkpoint-tmp/i
+/** Trainers and downloads write under another name, and rename a save when it is whole. */
+const UNFINISHED = /^tmp-|\.orbax-checkpoint-tmp|\.(?:tmp|temp|part|partial|incomplete|crdownload)$|~$/i
 const SHARD = /-\d{5}-of-\d{5}$|-shard\d+$/
 
 /** Beside the index of a TensorFlow checkpoint: its data, its graph, and the list of the folder's checkpoints. */
@@ -49,7 +51,7 @@ export function reasonToLeaveOut(fileName: string): string | undefined {
   if (BACKUP.test(fileName)) return 'a backup copy'
   if (ALIAS.test(name) || BEST_OF.test(name)) return ALIAS_REASON
   if (RECOVERY.test(name)) return 'a save to recover from, within an epoch'
-  if (COMPANION.test(name)) return 'state of the trainer, not weights'
+  if (COMPANION.test(name) || OLMO_STATE.test(fileName)) return 'state of the trainer, not weights'
   if (TENSORFLOW_PART.test(fileName)) return 'a part of a TensorFlow checkpoint, which its .index names'
   if (SHARD.test(name)) return 'a shard: a part of a checkpoint that is split over files'
   return undefined
@@ -106,10 +108,16 @@ export const NAME_UNITS = [
 
 /** What stands in names and counts nothing: versions (`-v1`), ranks, tokens seen (OLMo's `-tokens4B`). */
 const NO_COUNT = /-v\d+$|[-_](?:mp_)?rank_?\d+|[-_]tokens[-_=]?\d+(?:\.\d+)?[kmbt]?/gi
+/** `20240501_120000`, `2024-05-01_12-00-00`: names order such saves, the time of day alone would not. */
+const DATE_AND_TIME =
+  /(?<!\d)(?:19|20)\d\d([-_.]?)[01]\d\1[0-3]\d[-_. T]*[0-2]\d([-_.:h]?)[0-5]\d(?:\2[0-5]\d)?(?!\d)/gi
 const NAMED_METRIC = /[-_.]?[a-z][a-z_]*=?-?\d+\.\d+(?:e[-+]?\d+)?/gi
 const BARE_METRIC = /[-_=]\d+\.\d+(?:e[-+]?\d+)?/gi
-/** `10k` and `2.5k`: thousands. */
+/** `10k` and `2.5k`: thousands; `1e3`, `step5e+04`: powers of ten. */
 const THOUSANDS = /(?<![\d.])(\d{1,9}(?:\.\d{1,3})?)k(?![a-z\d])/gi
+const POWER_OF_TEN = /(?<=^|[^a-z\d.]|steps?|iters?|epochs?)\d{1,4}e\+?0?\d(?![a-z\d.])/gi
+/** `lr1e-3`: a setting. */
+const SMALL_NUMBER = /\d+(?:\.\d+)?e-\d+/gi
 /** fairseq's `checkpoint_3_1000`: an epoch and updates; its and DETR's `checkpoint12`: an epoch. */
 const EPOCH_AND_UPDATES = /^checkpoint_(\d+)_(\d+)$/
 const EPOCH_ALONE = /^checkpoint(\d+)$/
@@ -119,12 +127,15 @@ const ITERATION = /(?:^|[^a-z])it(?:er(?:ation)?s?)?(?:[-_]?num)?[=_ -]?(\d+)|(?
 const EPOCH = /(?:^|[^a-z])ep(?:ochs?)?[=_ -]?(\d+)|(?<![\d.])(\d+)epochs?(?![a-z])/i
 
 /**
- * Finds the numbers in a checkpoint's file name. Versions (`-v1`), ranks, tokens seen and metrics (`-val_loss=0.23`,
- * `-0.23`) are none; `10k` is 10000.
+ * Finds the numbers in a checkpoint's file name. Versions (`-v1`), ranks, tokens seen, dates with a time and metrics
+ * (`-val_loss=0.23`, `-0.23`) are none; `10k` and `1e4` are 10000.
  */
 export function numbersInName(fileName: string): NameNumbers {
   const name = stem(fileName)
     .replace(NO_COUNT, '')
+    .replace(DATE_AND_TIME, '')
+    .replace(SMALL_NUMBER, '')
+    .replace(POWER_OF_TEN, (power) => String(Number(power)))
     .replace(THOUSANDS, (_, thousands: string) => String(Math.round(Number(thousands) * 1000)))
     .replace(NAMED_METRIC, '')
     .replace(BARE_METRIC, '')

@@ -2,9 +2,13 @@ import type { Dirent } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { CheckpointError } from '../errors.js'
-import { listNames } from '../listing.js'
-import { CHECKPOINT_EXTENSION, isStepFolder, reasonToLeaveOut, reasonToLeaveOutFolder } from './names.js'
+import {
+  CHECKPOINT_EXTENSION,
+  compareNaturally,
+  isStepFolder,
+  reasonToLeaveOut,
+  reasonToLeaveOutFolder,
+} from './names.js'
 
 /** `lightning_logs/version_0/checkpoints` is three deep; no trainer goes much further. */
 const MAX_DEPTH = 4
@@ -13,11 +17,12 @@ const MAX_DEPTH = 4
 const MAX_FOLDERS = 500
 
 /**
- * Says where a run's checkpoints lie when its folder was named instead of theirs (`lightning_logs/version_0/checkpoints`).
- * @throws CheckpointError with the path to name, where some folder below holds several checkpoints
+ * The folders below a run's folder in which its checkpoints lie, such as `lightning_logs/version_0/checkpoints`; where none
+ * holds several, those that hold one.
  */
-export async function rejectNested(folder: string): Promise<void> {
+export async function checkpointFoldersBelow(folder: string): Promise<string[]> {
   const found: string[] = []
+  const ofOne: string[] = []
   let level = [folder]
   let visited = 0
   for (let depth = 0; depth <= MAX_DEPTH && visited < MAX_FOLDERS; depth++) {
@@ -25,23 +30,26 @@ export async function rejectNested(folder: string): Promise<void> {
     for (const path of level.slice(0, MAX_FOLDERS - visited)) {
       visited++
       const entries = await readdir(path, { withFileTypes: true }).catch((): Dirent[] => [])
-      if (depth > 0 && entries.filter(isCheckpoint).length > 1) found.push(path)
+      const count = depth === 0 ? 0 : entries.filter(isCheckpoint).length
+      if (count === 1) ofOne.push(path)
+      if (count > 1) found.push(path)
       else next.push(...entries.filter(isOrdinaryFolder).map(({ name }) => join(path, name)))
     }
     level = next
   }
-  if (found.length === 0) return
-  const what =
-    found.length === 1 ? `those of ${found[0]!} are below it: name that` : 'several below it do: name one of'
-  const rest = found.length === 1 ? '' : ` ${listNames(found)}`
-  throw new CheckpointError(`${folder}: this folder itself holds no checkpoints; ${what}${rest}`)
+  return (found.length > 0 ? found : ofOne).sort(compareNaturally)
 }
 
+/** Extensions that only checkpoints have, and those that they have among others where the name tells a step. */
 function isCheckpoint(entry: Dirent): boolean {
   const { name } = entry
   if (entry.isDirectory()) return isStepFolder(name) && reasonToLeaveOutFolder(name) === undefined
-  return CHECKPOINT_EXTENSION.test(name) && reasonToLeaveOut(name) === undefined
+  if (reasonToLeaveOut(name) !== undefined) return false
+  return CHECKPOINT_EXTENSION.test(name) || (isStepFolder(name) && STEP_FILE.test(name))
 }
+
+/** TensorFlow's `ckpt-1.index`, Flax' `checkpoint_100` and `checkpoint_100.msgpack`, Keras' `epoch_3.h5`. */
+const STEP_FILE = /(?:^[^.]*|\.(?:index|msgpack|flax|h5|hdf5|bin|npz|onnx))$/i
 
 /** Links are not followed, so that no circle is walked. */
 function isOrdinaryFolder(entry: Dirent): boolean {

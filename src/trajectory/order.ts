@@ -1,4 +1,5 @@
 import { CheckpointError } from '../errors.js'
+import { listNames } from '../listing.js'
 import type { StepUnit } from './checkpoint.js'
 import { COUNTERS, type Save } from './formats/format.js'
 import { compareNaturally, NAME_UNITS, numbersInName } from './names.js'
@@ -21,7 +22,7 @@ interface Source {
   readonly text: string
   readonly unit: StepUnit
   readonly numbers: readonly (number | undefined)[]
-  /** Whether it may honestly be the same in several checkpoints: then another source is looked for. */
+  /** Whether it may honestly be the same in several checkpoints: then the next source is looked at. */
   readonly mayRepeat: boolean
 }
 
@@ -59,13 +60,13 @@ export function orderByPosition(saves: readonly Save[]): Order {
 /** Counters that some trainers start anew with every pass through the data. */
 const WITHIN_EPOCH = new Set<string>(['iter', 'it'])
 
-/** The best source that all saves have, unless it is one that may honestly repeat, and does. */
+/** The best source that all saves have, unless it is one that may honestly repeat, and does; where none is left, the best. */
 function chooseSource(sources: readonly Source[]): Source | undefined {
   const complete = sources.filter(({ numbers }) => numbers.every((number) => number !== undefined))
   const chosen = complete.find((source) => !source.mayRepeat || !hasRepeats(source))
-  if (chosen !== undefined) return chosen
+  if (chosen !== undefined && (chosen.text !== UNEXPLAINED || !hasRepeats(chosen))) return chosen
   const isExplained = complete.some(({ text }) => text !== UNEXPLAINED)
-  return isExplained ? complete[0] : undefined
+  return isExplained ? complete[0] : chosen
 }
 
 /** Says so when a source that only some saves have, or that cannot tell them apart, was passed over. */
@@ -77,20 +78,68 @@ function noteOf(source: Source, saves: readonly Save[]): string[] {
 }
 
 function counterSources(saves: readonly Save[]): Source[] {
-  return COUNTERS.map(([name, unit]) => {
+  const sources = COUNTERS.map(([name, unit]) => {
     const numbers = saves.map((save) => save.counters.get(name))
     return source(`from '${name}' inside the files`, unit, numbers, WITHIN_EPOCH.has(name))
   })
+  return withRestarts(sources)
 }
 
 function nameSources(saves: readonly Save[]): Source[] {
   const inNames = saves.map((save) => numbersInName(save.fileName))
-  return NAME_UNITS.map(([kind, unit]) => {
+  const sources = NAME_UNITS.map(([kind, unit]) => {
     const numbers = inNames.map((found) => found[kind])
     return kind === 'number'
       ? source(UNEXPLAINED, saves[0]?.nameUnit ?? unit, numbers)
       : source(`from the ${kind} in the file names`, unit, numbers)
   })
+  return withRestarts(sources)
+}
+
+/**
+ * Where a count starts anew with every epoch (`epoch0_step10`, `epoch1_step0`), the epoch and the count together tell the
+ * order, and the saves are numbered in it.
+ */
+function withRestarts(sources: readonly Source[]): Source[] {
+  const epoch = sources.find(isEpochOfAll)
+  return sources.map((one) => {
+    if (epoch === undefined || one.unit === 'epoch' || !restarts(one, epoch)) return one
+    return {
+      text: `${epoch.text}, and in each ${one.text}; numbered in this order`,
+      unit: 'save',
+      numbers: ranksOf(one, epoch),
+      mayRepeat: false,
+    }
+  })
+}
+
+function isEpochOfAll({ unit, numbers }: Source): boolean {
+  return unit === 'epoch' && numbers.every((number) => number !== undefined)
+}
+
+/** Whether a later epoch has a smaller count than an earlier one. */
+function restarts({ numbers }: Source, epoch: Source): boolean {
+  if (numbers.includes(undefined)) return false
+  const counts = byEpoch(numbers, epoch).map((i) => numbers[i]!)
+  return counts.some((count, at) => at > 0 && count < counts[at - 1]!)
+}
+
+/** The place of each save in the order of epochs, then counts; the same place where both are the same. */
+function ranksOf({ numbers }: Source, epoch: Source): number[] {
+  const ranks = new Array<number>(numbers.length).fill(0)
+  const order = byEpoch(numbers, epoch)
+  for (const [at, i] of order.entries()) {
+    const before = order[at - 1]
+    if (before === undefined) continue
+    const isSame = numbers[i] === numbers[before] && epoch.numbers[i] === epoch.numbers[before]
+    ranks[i] = ranks[before]! + (isSame ? 0 : 1)
+  }
+  return ranks
+}
+
+/** The saves in the order of epochs, then counts. */
+function byEpoch(counts: Source['numbers'], epoch: Source): number[] {
+  return [...counts.keys()].sort((a, b) => epoch.numbers[a]! - epoch.numbers[b]! || counts[a]! - counts[b]!)
 }
 
 function source(
@@ -131,10 +180,23 @@ function rejectPartialSteps(sources: readonly Source[], saves: readonly Save[]):
 function rejectRepeats(placed: readonly Placed[], source: Source): void {
   for (const [i, { save, step }] of placed.entries()) {
     const next = placed[i + 1]
-    if (next?.step === step) {
+    if (next?.step === step)
       throw new CheckpointError(
-        `${save.path} and ${next.save.path} both record ${source.unit} ${step} (${source.text}); move one of them out`,
+        `${save.path} and ${next.save.path} both record ${source.unit} ${step} (${source.text}); ${remedyFor(placed, source)}`,
       )
-    }
   }
+}
+
+/** Names that differ in more than their numbers are of several series, such as the two networks of a GAN. */
+function remedyFor(placed: readonly Placed[], { text }: Source): string {
+  const series = new Map<string, number>()
+  for (const { save } of placed) {
+    const name = save.fileName.replace(/\d+(?:\.\d+)?/g, '*')
+    series.set(name, (series.get(name) ?? 0) + 1)
+  }
+  const long = [...series].filter(([, count]) => count > 1).map(([name]) => name)
+  const rename = text === UNEXPLAINED ? ', or say in the names what they count (epoch0_step10.pt)' : ''
+  return long.length < 2
+    ? `move one of them out${rename}`
+    : `the folder holds ${long.length} series (${listNames(long)}): move each to a folder of its own`
 }

@@ -10,14 +10,17 @@ const OUTPUT_SUFFIX = ':0'
 /** Wrappers that put their own component into names, wherever the wrapped module sits (torch.compile, FSDP). */
 const WRAPPERS = ['_orig_mod.', '_fsdp_wrapped_module.', '_checkpoint_wrapped_module.']
 
+/** DataParallel's; modules of one's own may be called so too, so that it goes within names only as a further try. */
+const PARALLEL = 'module.'
+
 /** What tools put in front of every name: it says nothing about which network the weights are of. */
-const MEANINGLESS = new Set([OUTPUT_SUFFIX, 'module.', 'model.', ...WRAPPERS])
+const MEANINGLESS = new Set([OUTPUT_SUFFIX, PARALLEL, 'model.', ...WRAPPERS])
 
 const LEADING_COMPONENT = /^[^./]+[./]/
 
 /**
  * The renamings that may bring a set of names to the names of the other side, mildest first: nothing; without `:0`;
- * without wrappers' components; then without one leading component after the other, as long as all names share it.
+ * without wrappers' components; without `module.` within names; then without one leading component after the other, as long as all names share it.
  */
 export function renamings(names: readonly string[]): Renaming[] {
   const bases = [identity, ...suffixRenaming(names, identity)]
@@ -39,10 +42,16 @@ function suffixRenaming(names: readonly string[], base: Renaming): Renaming[] {
 
 function wrapperRenaming(names: readonly string[], base: Renaming): Renaming[] {
   const present = WRAPPERS.filter((wrapper) => names.some((name) => hasComponent(name, wrapper)))
-  if (present.length === 0) return []
-  return [
-    present.reduce((renaming, wrapper) => then(renaming, wrapper, (name) => dropAll(name, wrapper)), base),
-  ]
+  const unwrapped = present.length === 0 ? [] : [without(present, base)]
+  const isInside = names.some((name) => name.includes(`.${PARALLEL}`))
+  return isInside ? [...unwrapped, without([...present, PARALLEL], base)] : unwrapped
+}
+
+function without(wrappers: readonly string[], base: Renaming): Renaming {
+  return wrappers.reduce(
+    (renaming, wrapper) => then(renaming, wrapper, (name) => dropAll(name, wrapper)),
+    base,
+  )
 }
 
 function prefixRenamings(names: readonly string[], base: Renaming): Renaming[] {

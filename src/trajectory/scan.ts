@@ -7,6 +7,8 @@ import { CONCURRENT_FILES, findCandidates, isStepFolderWithoutWeights, recognise
 import type { Candidate } from './candidates.js'
 import type { Checkpoint, LeftOut, Trajectory } from './checkpoint.js'
 import type { OnFault } from './fault.js'
+import { listNames } from '../listing.js'
+import { checkpointFoldersBelow } from './nested-folder.js'
 import { differenceBetween } from './consistency.js'
 import { withoutCopies } from './copies.js'
 import { FOLDER_FORMATS, FORMATS_READ } from './formats/index.js'
@@ -27,6 +29,7 @@ interface Found {
   readonly saves: readonly Save[]
   readonly files: readonly OpenedFile[]
   readonly leftOut: readonly LeftOut[]
+  readonly notes: readonly string[]
 }
 
 /**
@@ -79,7 +82,7 @@ function assemble(
     checkpoints,
     others: all.filter((one) => !kept.has(one)),
     leftOut,
-    notes: order.notes,
+    notes: [...found.notes, ...order.notes],
   }
 }
 
@@ -107,13 +110,34 @@ async function findInFile(path: string, options: FormatOptions): Promise<Found> 
   }
   const opened = await format.open(path, options)
   if ('reason' in opened) throw new CheckpointFormatError(`${path}: no checkpoints: ${opened.reason}`)
-  return { format: format.name, saves: opened.saves, files: [opened], leftOut: [] }
+  return { format: format.name, saves: opened.saves, files: [opened], leftOut: [], notes: [] }
 }
 
+/** The checkpoints of a folder, or of the one folder below it that holds any: training leaves folders in folders. */
 async function findInFolder(folder: string, options: FormatOptions, onFault: OnFault): Promise<Found> {
   const leftOut: LeftOut[] = []
   const found = await findCandidates(folder, leftOut, { weights: options.weights, onFault })
   const candidates = ofOneFormat(folder, withoutBystanders(found, leftOut), onFault)
+  const own = await openFolder(folder, candidates, leftOut, options, onFault)
+  const isSeries = own.saves.length >= 2 && candidates.some(({ format }) => format.alsoHolds === undefined)
+  const [below, ...others] = isSeries ? [] : await checkpointFoldersBelow(folder)
+  if (below === undefined) return own
+  await Promise.all(own.files.map((file) => file.close()))
+  if (others.length > 0)
+    throw new CheckpointError(
+      `${folder}: several folders below it hold checkpoints; name one of ${listNames([below, ...others])}`,
+    )
+  const inside = await findInFolder(below, options, onFault)
+  return { ...inside, notes: [`checkpoints: those in ${below}`, ...inside.notes] }
+}
+
+async function openFolder(
+  folder: string,
+  candidates: readonly Candidate[],
+  leftOut: LeftOut[],
+  options: FormatOptions,
+  onFault: OnFault,
+): Promise<Found> {
   const files = await openAll(candidates, leftOut, options, onFault)
   const saves = await withoutCopies(
     files.flatMap((file) => file.saves),
@@ -125,7 +149,7 @@ async function findInFolder(folder: string, options: FormatOptions, onFault: OnF
       `${folder}: several files of many saves each; name one of them instead of the folder`,
     )
   }
-  return { format: candidates[0]?.format.name ?? '', saves, files, leftOut }
+  return { format: candidates[0]?.format.name ?? '', saves, files, leftOut, notes: [] }
 }
 
 /** Beside checkpoints lie the network and the data at times, in formats that hold checkpoints elsewhere. */
@@ -203,28 +227,34 @@ async function openOne(
 
 function requireTwo(path: string, { saves, leftOut }: Found): void {
   if (saves.length >= 2) return
-  if (saves.length === 0) rejectFolders(path, leftOut)
-  const found = saves.map((save) => `: ${save.path}`).join('')
   const rest = leftOut[0] === undefined ? '' : `; left out ${leftOut.length}, such as ${example(leftOut[0])}`
-  const what =
-    saves.length === 0
-      ? 'no checkpoints were found'
-      : `a trajectory needs at least two checkpoints, found ${saves.length}${found}`
-  throw new CheckpointError(`${path}: ${what}${rest}; formats read: ${FORMATS_READ}`)
+  rejectOneCheckpoint(path, saves, leftOut)
+  const [only] = saves
+  if (only !== undefined)
+    throw new CheckpointError(
+      `${path}: a trajectory needs at least two checkpoints, found 1: ${only.path}${rest}`,
+    )
+  rejectFolders(path, leftOut)
+  throw new CheckpointError(`${path}: no checkpoints were found${rest}; formats read: ${FORMATS_READ}`)
 }
 
-/** Says so where a folder for each checkpoint is in a layout that is not read, or is itself what was named. */
+/** Says so where what was named is itself one checkpoint, as a file or as a folder of files. */
+function rejectOneCheckpoint(path: string, saves: readonly Save[], leftOut: readonly LeftOut[]): void {
+  const names = new Set([...saves, ...leftOut].map((one) => basename(one.path)))
+  const isFile = saves[0]?.path === path
+  if (isFile || FOLDER_FORMATS.some((format) => format.matchFolder(names)))
+    throw new CheckpointError(`${path}: is one checkpoint; name the folder that holds it and the others`)
+}
+
+/** Says so where a folder for each checkpoint is in a layout that is not read. */
 function rejectFolders(path: string, leftOut: readonly LeftOut[]): void {
   const folder = leftOut.find(isStepFolderWithoutWeights)
-  if (folder !== undefined)
-    throw new CheckpointFormatError(
-      `${path}: a folder for each checkpoint (such as ${basename(folder.path)}) is read where it holds model.safetensors or ` +
-        'pytorch_model.bin, their shards with an index, or one file in a format that is read; other weights: copy them to one flat folder, ' +
-        'step-000000.safetensors and so on (docs/recording.md has the lines)',
-    )
-  const names = new Set(leftOut.map((one) => basename(one.path)))
-  if (FOLDER_FORMATS.some((format) => format.matchFolder(names)))
-    throw new CheckpointError(`${path}: is one checkpoint; name the folder that holds it and the others`)
+  if (folder === undefined) return
+  throw new CheckpointFormatError(
+    `${path}: a folder for each checkpoint (such as ${basename(folder.path)}) is read where it holds model.safetensors or ` +
+      'pytorch_model.bin, their shards with an index, or one file in a format that is read; other weights: copy them to one flat folder, ' +
+      'step-000000.safetensors and so on (docs/recording.md has the lines)',
+  )
 }
 
 function example({ path, reason }: LeftOut): string {

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
-import { CheckpointError } from '../errors.js'
+import { CheckpointError, RetrogradError } from '../errors.js'
 import { listNames } from '../listing.js'
 import type { CheckpointFormat, FormatOptions, Opener, WeightKind } from './formats/format.js'
 import { refusedFolder } from './formats/refused-folders.js'
@@ -36,7 +36,7 @@ export async function stepFolder(path: string, weights: WeightKind): Promise<Ope
   if (others.length === 0) return openerOf(only.format)
   const names = [only, ...others].map((member) => member.path.slice(path.length + 1))
   throw new CheckpointError(
-    `${path}: holds ${names.length} files that may be the checkpoint: ${listNames(names)}; move out the others`,
+    `${path}: holds ${names.length} files that may be the checkpoint: ${listNames(names)}; move out the others, or join them in one file`,
   )
 }
 
@@ -71,7 +71,7 @@ async function openMember(folder: string, options: FormatOptions): ReturnType<Op
 }
 
 /** The files of a folder that may be its checkpoint; of a folder without any, those of its one folder below. */
-async function membersOf(folder: string, weights: WeightKind, depth = 0): Promise<Member[]> {
+async function membersOf(folder: string, weights: WeightKind, depth = 0): Promise<readonly Member[]> {
   const names = (await readdir(folder).catch(() => [])).sort(compareNaturally)
   const members: Member[] = []
   const below: string[] = []
@@ -83,7 +83,8 @@ async function membersOf(folder: string, weights: WeightKind, depth = 0): Promis
     const format = await recognise(path)
     if (format !== undefined) members.push({ path, format })
   }
-  if (members.length > 0) return ofKind(members, weights)
+  const kept = ofKind(members, weights)
+  if (kept.length > 0) return kept.length === 1 ? kept : withWeights(kept)
   const [step, ...others] = below.filter((path) => mayBeStepFolder(basename(path)))
   if (step === undefined || others.length > 0 || depth === MAX_DEPTH) return []
   return (await refusedFolder(step)) === undefined ? membersOf(step, weights, depth + 1) : []
@@ -96,4 +97,23 @@ function ofKind(members: readonly Member[], weights: WeightKind): Member[] {
   const averages = kept.filter(({ path }) => isAverage(basename(path)))
   if (averages.length === 0 || averages.length === kept.length) return [...kept]
   return weights === 'ema' ? averages : kept.filter((member) => !averages.includes(member))
+}
+
+/** Of several files those that hold weights: trainers also save counters and metrics beside them. */
+async function withWeights(members: readonly Member[]): Promise<readonly Member[]> {
+  const kept: Member[] = []
+  for (const member of members) if (await holdsWeights(member)) kept.push(member)
+  return kept.length === 0 ? members : kept
+}
+
+/** What can't be opened counts, so that it is not passed over. */
+async function holdsWeights({ path, format }: Member): Promise<boolean> {
+  try {
+    const opened = await format.open(path)
+    if ('reason' in opened) return false
+    await opened.close()
+  } catch (error) {
+    if (!(error instanceof RetrogradError)) throw error
+  }
+  return true
 }

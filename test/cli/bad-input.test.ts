@@ -85,7 +85,7 @@ const CASES: readonly BadInput[] = [
     what: 'a checkpoint that tells no step among others that do',
     change: () => {
       const folder = checkpoints(3)
-      copyFileSync(join(folder, save(0)), join(folder, 'initial.safetensors'))
+      copyFileSync(join(RUN, 'checkpoints', save(9)), join(folder, 'initial.safetensors'))
       return { checkpoints: folder, steps: undefined }
     },
     status: 1,

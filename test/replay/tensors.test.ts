@@ -16,7 +16,7 @@ function unitsOf(op: string, network: readonly number[], pair: Partial<BoundPair
     nodes: [node(op, ['x', 'w'], 'y')],
   })
   const whole: BoundPair = { parameter: 'w', tensor: 't', name: 'n', shape: network, by: 'value', ...pair }
-  const rest = { how: '', constants: [], ignored: [], tied: [] }
+  const rest = { how: '', constants: [], ignored: [], tied: [], unmoved: [] }
   const [described] = describeTensors(graph, { pairs: [whole], ...rest })
   return described!.units
 }
@@ -64,7 +64,7 @@ describe('a kernel that reads flattened images', () => {
     by,
   })
   const notes = (...pairs: BoundPair[]): string[] =>
-    flattenNotes(graph, { pairs, how: '', constants: [], ignored: [], tied: [] })
+    flattenNotes(graph, { pairs, how: '', constants: [], ignored: [], tied: [], unmoved: [] })
 
   it('and was found by a translated name is told of: the order of its rows is not known', () => {
     const both = [pair('w', 'fc1/kernel', 'translated name'), pair('v', 'fc2/kernel', 'translated name')]

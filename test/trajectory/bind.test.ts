@@ -49,6 +49,7 @@ describe('binding checkpoints to a network', () => {
       (name) => `sequential_network/${name}:0`,
       "':0' and 'sequential_network/' from",
     ],
+    ['module. within a name', (name) => name.replace('fc1.', 'fc1.module.'), "'module.' from"],
     ['torch.compile within a name', (name) => name.replace('fc1.', 'fc1._orig_mod.'), "'_orig_mod.' from"],
   ]
   for (const [what, rename, stripped] of PREFIXES) {
@@ -89,6 +90,58 @@ describe('binding checkpoints to a network', () => {
   it('does not guess between two parts of the network that both fit', async () => {
     const twice = { ...renamed(linear, (name) => `a.${name}`), ...renamed(linear, (name) => `b.${name}`) }
     expect(await refusal(twice, linear)).to.include('fits model.onnx in more than one way')
+  })
+
+  const under = (prefix: string): Shapes => renamed(linear, (name) => prefix + name)
+  const fold = { 'bn.weight': [8], 'bn.bias': [8], 'bn.running_mean': [8], 'bn.running_var': [8] }
+
+  it('takes a network that was exported from a submodule for that, and leaves out what is beside it', async () => {
+    const checkpoint = { ...under('generator.'), 'discriminator.0.weight': [7, 9], ...fold }
+    const binding = await bindShapes(linear, checkpoint)
+    expect(binding.submodule).to.deep.equal({ prefix: 'generator.', outside: 5 })
+    expect(namesOf(binding)).to.deep.equal(Object.keys(linear).map((name) => [name, `generator.${name}`]))
+  })
+
+  it('takes the weights before their average', async () => {
+    const { submodule } = await bindShapes(linear, { ...under('ema.'), ...under('net.') })
+    expect(submodule).to.deep.equal({ prefix: 'net.', outside: 4 })
+  })
+
+  it('does not guess between submodules that both fit; one tensor in a map tells', async () => {
+    const both = { ...under('student.'), ...under('teacher.') }
+    expect(await refusal(linear, both)).to.include("under 'student.' or under 'teacher.'")
+    const { submodule } = await bind(tensorsOf(linear), [checkpointOf(tensorsOf(both), 1)], {
+      model: 'model.onnx',
+      map: { 'fc1.bias': 'teacher.fc1.bias' },
+    })
+    expect(submodule).to.deep.equal({ prefix: 'teacher.', outside: 4 })
+  })
+
+  it('takes nothing for a submodule that keeps its name in the network, beside a BatchNorm that may be folded', async () => {
+    const features = under('features.')
+    const message = await refusal(features, { ...features, ...fold })
+    expect(message).to.include('the exporter folded BatchNorm')
+    expect(message).not.to.include('--map')
+  })
+
+  it('leaves out what never moves and has no place, but not what moves or may be in the network otherwise', async () => {
+    const bindTwo = (extra: Shapes, last: number, network: Shapes = linear): Promise<Binding> => {
+      const tensors = tensorsOf({ ...linear, ...extra })
+      const [name] = Object.keys(extra)
+      return bind(
+        tensorsOf(network),
+        [checkpointOf(tensors, 1, { [name!]: [1, 2] }), checkpointOf(tensors, 2, { [name!]: [1, last] })],
+        { model: 'model.onnx' },
+      )
+    }
+    expect((await bindTwo({ 'crit.weight': [2] }, 2)).unmoved).to.deep.equal(['crit.weight'])
+    const moved = await rejection(bindTwo({ 'crit.weight': [2] }, 3))
+    expect(moved.message).to.include('export the submodule that is used by itself')
+    const folded = await rejection(bindTwo({ 'bn.running_var': [2] }, 2))
+    expect(folded.message).to.include('the exporter folded BatchNorm')
+    expect(await rejection(bindTwo({ 'crit.weight': [2] }, 2, { ...linear, other: [2] }))).to.be.instanceOf(
+      BindingError,
+    )
   })
 
   it('refuses a float tensor without a place', async () => {

@@ -43,6 +43,13 @@ const NAMES: readonly [trainer: string, name: string, ReturnType<typeof numbersI
   ['by hand, a space', 'step 20.pt', { step: 20, number: 20 }],
   ['by hand, the number first', '1000steps.pt', { step: 1000, number: 1000 }],
   ['by hand, an architecture', 'resnet50_epoch_3.pth', { epoch: 3, number: 3 }],
+  ['by hand, a power of ten', 'model_1e4.pt', { number: 10000 }],
+  ['by hand, a power of ten', 'step5e+03.pt', { step: 5000, number: 5000 }],
+  ['by hand, a learning rate', 'lr1e-3_20.pt', { number: 20 }],
+  ['by hand, a date and time', 'model_20240501_120001.pth', {}],
+  ['by hand, a date and time', '2024-05-01_12-00-07.pt', {}],
+  ['by hand, a date, a time and a step', '20240501-120001_step7.pt', { step: 7, number: 7 }],
+  ['by hand, a hash', 'model_a1e3.pt', { number: 3 }],
   ['no number', 'model.pt', {}],
 ]
 
@@ -73,6 +80,8 @@ const LEFT_OUT: readonly [trainer: string, name: string, reason: RegExp][] = [
   ['DeepSpeed', 'bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt', /state of the trainer/],
   ['by hand', 'step_100_optimizer.pt', /state of the trainer/],
   ['Orbax', '10.orbax-checkpoint-tmp-17', /not finished/],
+  ['by hand, renamed when whole', 'step5.pt.tmp', /not finished/],
+  ['a download', 'step5.safetensors.part', /not finished/],
 ]
 
 describe('names of checkpoint files', () => {
@@ -95,6 +104,7 @@ describe('names of checkpoint files', () => {
     'final.pt',
     'opt-125m-step10.pt',
     'trained.pt',
+    'train.npz',
   ]) {
     it(`${name} is a checkpoint of its own`, () => {
       expect(reasonToLeaveOut(name)).to.equal(undefined)

@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs'
-import { basename } from 'node:path'
+import { mkdirSync, symlinkSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { expect } from 'chai'
 
 import { CheckpointError, CheckpointFormatError, UsageError } from '../../src/errors.js'
@@ -77,6 +77,53 @@ describe('opening a trajectory', () => {
       'epoch=0-step=8.ckpt': torchCheckpoint(2, ['epoch', 0]),
     })
     expect(summary(trajectory)).to.equal('step: 4 epoch=0-step=4.ckpt, 8 epoch=0-step=8.ckpt')
+  })
+
+  it('goes by epoch and count where the count starts anew with every epoch', async () => {
+    const inNames = await open({
+      'epoch1_step0.pt': torchCheckpoint(3),
+      'epoch0_step10.pt': torchCheckpoint(2),
+      'epoch0_step0.pt': torchCheckpoint(1),
+    })
+    const order = 'save: 0 epoch0_step0.pt, 1 epoch0_step10.pt, 2 epoch1_step0.pt'
+    expect(summary(inNames)).to.equal(order)
+    expect(inNames.notes).to.deep.equal([
+      'steps: from the epoch in the file names, and in each from the step in the file names; numbered in this order',
+    ])
+  })
+
+  it('tells two series in one folder from two saves of one step', async () => {
+    const error = await rejection(
+      open({
+        'netG_epoch_0.pth': torchCheckpoint(1),
+        'netD_epoch_0.pth': torchCheckpoint(2),
+        'netG_epoch_1.pth': torchCheckpoint(3),
+        'netD_epoch_1.pth': torchCheckpoint(4),
+      }),
+    )
+    expect(error.message).to.match(
+      /both record epoch 0 .*; the folder holds 2 series \(netD_epoch_\*\.pth, netG_epoch_\*\.pth\): move each to a folder of its own$/,
+    )
+  })
+
+  it('leaves out a final file without a step that repeats the last checkpoint', async () => {
+    const trajectory = await open({
+      'final_model.pt': torchCheckpoint(2),
+      'step1.pt': torchCheckpoint(1),
+      'step2.pt': torchCheckpoint(2),
+    })
+    expect(summary(trajectory)).to.equal('step: 1 step1.pt, 2 step2.pt')
+    expect(trajectory.leftOut.map(({ reason }) => reason)).to.deep.equal([
+      'the same numbers as step2.pt once more',
+    ])
+  })
+
+  it('does not pass over a step whose link leads nowhere', async () => {
+    const folder = folderOf({ 'step1.pt': torchCheckpoint(1), 'step2.pt': torchCheckpoint(2) })
+    symlinkSync('/nowhere/step3.pt', join(folder, 'step3.pt'))
+    const error = await rejection(openTrajectory(folder))
+    expect(error).to.be.instanceOf(CheckpointError)
+    expect(error.message).to.match(/step3\.pt: a link whose checkpoint is not there/)
   })
 
   it('numbers the saves where names hold no numbers', async () => {
@@ -160,7 +207,7 @@ describe('opening a trajectory', () => {
       files: { 'step1.safetensors': plain, 'notes.txt': '' },
       error: CheckpointError,
       message:
-        /at least two checkpoints, found 1: .*step1\.safetensors; left out 1, such as notes\.txt \(not a checkpoint file\); formats read: safetensors/,
+        /at least two checkpoints, found 1: .*step1\.safetensors; left out 1, such as notes\.txt \(not a checkpoint file\)$/,
     },
     {
       what: 'no checkpoint',

@@ -251,19 +251,48 @@ describe('a folder for each checkpoint', () => {
     expect(reasons(trajectory)['10.orbax-checkpoint-tmp-17']).to.equal('a save that was not finished')
   })
 
-  it("says where the checkpoints are when the run's folder was named", async () => {
+  it("opens the one folder below the run's folder that holds checkpoints, and says so", async () => {
     const path = run({
       'lightning_logs/version_0/checkpoints/epoch=0-step=1.ckpt': torch(1),
       'lightning_logs/version_0/checkpoints/epoch=0-step=2.ckpt': torch(2),
       'lightning_logs/version_0/hparams.yaml': 'x',
+      'final.pt': torch(2),
+      'train.npz': 'x',
     })
-    const inner = join(path, 'lightning_logs/version_0/checkpoints')
+    const trajectory = await openTrajectory(path)
+    expect(await values(trajectory)).to.deep.equal([1, 2])
+    expect(trajectory.notes[0]).to.equal(
+      `checkpoints: those in ${join(path, 'lightning_logs/version_0/checkpoints')}`,
+    )
+  })
+
+  it("opens TensorFlow's and Flax' checkpoints below the run's folder", async () => {
+    const path = run({ 'out/ckpt-1.index': 'x', 'out/ckpt-2.index': 'x' })
+    const error = await rejection(openTrajectory(path))
+    expect(error.message).to.contain(join(path, 'out/ckpt-1'))
+  })
+
+  it('passes over counters and metrics beside the weights of a step', async () => {
+    const counters = torchFile(pickle(op.dict(op.text('epoch'), op.int(1))), {})
+    const path = run({
+      'epoch_1/model.pt': torch(1),
+      'epoch_1/state.pt': counters,
+      'epoch_2/model.pt': torch(2),
+      'epoch_2/state.pt': counters,
+    })
+    expect(summary(await openTrajectory(path))).to.equal('epoch: 1 model.pt, 2 model.pt')
+  })
+
+  it('names the folders below that hold checkpoints where there are several', async () => {
+    const path = run({
+      'version_0/step1.pt': torch(1),
+      'version_0/step2.pt': torch(2),
+      'version_10/step1.pt': torch(1),
+      'version_10/step2.pt': torch(2),
+    })
     const error = await rejection(openTrajectory(path))
     expect(error).to.be.instanceOf(CheckpointError)
-    expect(error.message).to.contain(`those of ${inner} are below it: name that`)
-    expect(summary(await openTrajectory(inner))).to.equal(
-      'step: 1 epoch=0-step=1.ckpt, 2 epoch=0-step=2.ckpt',
-    )
+    expect(error.message).to.contain(`name one of ${join(path, 'version_0')}, ${join(path, 'version_10')}`)
   })
 
   describe('and files of averages', () => {

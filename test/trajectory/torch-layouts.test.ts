@@ -158,6 +158,20 @@ describe("layouts of trainers' files", () => {
     })
   }
 
+  it('are read with the networks that they hold, each under its key', async () => {
+    const save = await open({ generator: { w: raw }, discriminator: { w: other }, ema: { w: ema }, epoch: 1 })
+    expect(await content(save)).to.deep.equal({ 'generator.w': 1, 'discriminator.w': 3 })
+  })
+
+  it('are no checkpoints where they hold an optimizer alone, or numbers', async () => {
+    const optimizer = treeOp({ state: { w: { momentum_buffer: raw } }, param_groups: list() })
+    for (const [name, content, reason] of [
+      ['optG_1.pth', optimizer, 'state of an optimizer, not weights'],
+      ['state.pt', treeOp({ epoch: 3, loss: one }), 'holds no weights'],
+    ] as const)
+      expect(await pytorch.open(file(name, torchFile(pickle(content), STORAGES)))).to.deep.equal({ reason })
+  })
+
   const REFUSED: readonly [what: string, tree: Tree | Buffer, message: RegExp][] = [
     [
       'a whole pickled module',
@@ -180,9 +194,9 @@ describe("layouts of trainers' files", () => {
       /_rebuild_sparse/,
     ],
     [
-      'several networks',
-      { generator: { w: raw }, discriminator: { w: other }, epoch: 1 },
-      /several networks: generator, discriminator; .*torch\.load\(FILE\)\["generator"\]/,
+      'networks whose tensors share a name',
+      { a: { 'b.w': raw }, 'a.b': { w: other }, epoch: 1 },
+      /tensors can't be told apart by name: a, a\.b/,
     ],
     [
       'an average alone',

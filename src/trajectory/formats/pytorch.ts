@@ -9,16 +9,19 @@ import type { TensorInfo } from '../checkpoint.js'
 import { CHECKPOINT_EXTENSION } from '../names.js'
 import {
   HEAD_SIZE,
+  oneSave,
   requireFloat,
   type CheckpointFormat,
   type FloatTensorInfo,
   type FormatOptions,
+  type NotACheckpoint,
   type Save,
 } from './format.js'
 import type { StoragePlace, TorchContainer } from './torch-container.js'
 import { torchCounters } from './torch-counters.js'
 import { isLegacy, isTar, openLegacy, tarRefused } from './torch-legacy.js'
 import { gather, isContiguous, spanOf, type Span } from './torch-tensor.js'
+import { reasonWithoutWeights } from './torch-states.js'
 import { weightsOf, type StateDict } from './torch-weights.js'
 import { firstEntryIsPickle, isZip, openZip } from './torch-zip.js'
 
@@ -38,14 +41,18 @@ export const pytorch: CheckpointFormat = {
     isTar(head) ||
     (isZip(head) && (CHECKPOINT_EXTENSION.test(fileName) || firstEntryIsPickle(head))),
   open: async (path, options) => {
-    const save = await withFile(path, CheckpointError, (file) => openSave(file, options))
-    return { saves: [save], close: () => Promise.resolve() }
+    return oneSave(await withFile(path, CheckpointError, (file) => openSave(file, options)))
   },
 }
 
-async function openSave(file: RangedFile, options: FormatOptions = { weights: 'raw' }): Promise<Save> {
+async function openSave(
+  file: RangedFile,
+  options: FormatOptions = { weights: 'raw' },
+): Promise<Save | NotACheckpoint> {
   const { path } = file
   const container = await openContainer(file)
+  const reason = reasonWithoutWeights(container.root)
+  if (reason !== undefined) return { reason }
   const tensors = placeTensors(weightsOf(container.root, path, options.weights), container, path)
   return {
     path,

@@ -13,7 +13,7 @@ export type StateDict = ReadonlyMap<string, TorchTensor>
  * Keys under which trainers keep the weights, in the order in which they are tried; they may be nested, as in Composer's
  * `state.model`. `model` is also nanoGPT's and fairseq's, `module` DeepSpeed's, `params` BasicSR's.
  */
-const WEIGHT_KEYS = [
+export const WEIGHT_KEYS = [
   'state_dict',
   'model_state_dict',
   'model',
@@ -53,8 +53,8 @@ interface Found {
 
 /**
  * The weights of a checkpoint: its top level where all values are tensors, else what stands under a key that trainers
- * use, else the only dictionary of tensors that there is.
- * @throws CheckpointFormatError that lists the keys present when none fits, several fit, or it holds a whole pickled module
+ * use, else all dictionaries of tensors that there are.
+ * @throws CheckpointFormatError that lists the keys present when none fits, or it holds a whole pickled module
  * @throws CheckpointError when an average is asked for and there is none
  */
 export function weightsOf(root: PickleValue, path: string, kind: WeightKind = 'raw'): StateDict {
@@ -102,7 +102,7 @@ function averagesOf(root: PickleValue): Found[] {
 }
 
 function rawOf(root: PickleValue, path: string): Found | undefined {
-  const found = findIn(root, '', WEIGHT_KEYS) ?? onlyNetwork(root, path)
+  const found = findIn(root, '', WEIGHT_KEYS) ?? networksIn(root, path)
   if (found === undefined) rejectObjects(root, path)
   return found === undefined ? undefined : { ...found, tensors: withoutAverage(found.tensors) }
 }
@@ -126,19 +126,31 @@ function findIn(value: PickleValue, where: string, keys: readonly string[], dept
   return undefined
 }
 
-/** The one entry that holds a network, whatever its key; optimizers and counters hold no dictionary of tensors with axes. */
-function onlyNetwork(root: PickleValue, path: string): Found | undefined {
+/**
+ * The entries that hold networks, whatever their keys: one by itself, several (a generator and its discriminator) with
+ * their keys before the tensors' names. Optimizers and counters hold no dictionary of tensors with axes.
+ */
+function networksIn(root: PickleValue, path: string): Found | undefined {
   if (!(root instanceof Map)) return undefined
   const networks: Found[] = []
   for (const [key, value] of root) {
     if (typeof key !== 'string' || AVERAGE.test(key)) continue
     const found = findIn(value, key, WEIGHT_KEYS)
-    if (found !== undefined && isNetwork(found.tensors)) networks.push(found)
+    if (found !== undefined && isNetwork(found.tensors)) networks.push({ ...found, where: key })
   }
-  if (networks.length <= 1) return networks[0]
+  return networks.length <= 1 ? networks[0] : together(networks, path)
+}
+
+/** @throws CheckpointFormatError where a key and a name together stand for two tensors */
+function together(networks: readonly Found[], path: string): Found {
+  const named = networks.flatMap(({ where, tensors }) =>
+    [...tensors].map(([name, tensor]): [string, TorchTensor] => [`${where}.${name}`, tensor]),
+  )
+  const tensors = new Map(named)
+  const where = listNames(networks.map((network) => network.where))
+  if (tensors.size === named.length) return { where, tensors }
   throw new CheckpointFormatError(
-    `${path}: holds several networks: ${listNames(networks.map(({ where }) => where))}; which is meant can't be told: ` +
-      `save the one to look at by itself, in Python: torch.save(torch.load(FILE)["${networks[0]!.where.replaceAll('.', '"]["')}"], OUT)`,
+    `${path}: holds networks whose tensors can't be told apart by name: ${where}`,
   )
 }
 
