@@ -6,12 +6,12 @@ import { PROGRESS, type Hdf5Reply, type Hdf5Request, type Hdf5WorkerData } from 
 
 /**
  * How long the library may go without reading a byte, in processor time of this process and in time passed (ms), and
- * how much longer for every byte of the file: it may be unpacking one large chunk. Only a loop in a corrupt file takes
- * longer.
+ * how much longer for every byte of the file: headers are small, values may be one large chunk that is being unpacked.
+ * Only a loop in a corrupt file takes longer.
  */
-const STALL_MS = 300
+const STALL_MS = { describe: 250, read: 500 } as const
 const STALL_MS_PER_BYTE = 1e-4
-const TICK_MS = 100
+const TICK_MS = 50
 
 /** A thread that holds the library. */
 interface Thread {
@@ -25,7 +25,7 @@ const MAX_THREADS = Math.min(4, availableParallelism())
 /** Requests that wait for a thread before another one is started, which takes as long as many of them. */
 const MAX_WAITING = 4
 
-/** A thread and those who wait for it; the thread is started when it is first asked, and again after a failure. */
+/** A thread and those who wait for it; the thread is started when it is first asked, and another at once after a failure. */
 interface Lane {
   thread: Thread | undefined
   last: Promise<unknown>
@@ -38,7 +38,7 @@ const lanes: Lane[] = []
 
 /**
  * Asks the HDF5 library, which runs in threads of its own: a corrupt file can make it loop or trap, and then the
- * thread is ended. After any failure a new one is started, since the library is left in the middle of a call.
+ * thread is ended. After any failure a new one takes its place, since the library is left in the middle of a call.
  * @throws Error with the library's reason, or that of the thread's end
  */
 export function askHdf5(request: Hdf5Request): Promise<Answer> {
@@ -71,7 +71,7 @@ async function ask(lane: Lane, request: Hdf5Request): Promise<Answer> {
     if ('failure' in reply) throw new Error(reply.failure)
     return reply
   } catch (error) {
-    lane.thread = undefined
+    lane.thread = startThread()
     await worker.terminate()
     throw error
   } finally {
@@ -94,12 +94,15 @@ function startThread(): Thread {
     })
     worker.once('error', reject)
   })
+  // who asks for the thread learns why it did not start; until then nobody waits, nor does the process
+  ready.catch(() => undefined)
+  worker.unref()
   return { worker, progress: new Int32Array(shared), ready }
 }
 
 function exchange(worker: Worker, progress: Int32Array, request: Hdf5Request): Promise<Hdf5Reply> {
   return new Promise((resolve, reject) => {
-    const watch = watchProgress(progress, sizeOf(request), () => {
+    const watch = watchProgress(progress, stallLimit(request), () => {
       end()
       reject(new Error('corrupt: reading it goes round in circles'))
     })
@@ -124,8 +127,7 @@ function exchange(worker: Worker, progress: Int32Array, request: Hdf5Request): P
 }
 
 /** Calls `onStall` when the thread neither moves nor waits for the disk although the process computes. */
-function watchProgress(progress: Int32Array, bytes: number, onStall: () => void): NodeJS.Timeout {
-  const limit = STALL_MS + bytes * STALL_MS_PER_BYTE
+function watchProgress(progress: Int32Array, limit: number, onStall: () => void): NodeJS.Timeout {
   let seen = -1
   let since = performance.now()
   let cpu = process.cpuUsage()
@@ -140,6 +142,7 @@ function watchProgress(progress: Int32Array, bytes: number, onStall: () => void)
   }, TICK_MS)
 }
 
-function sizeOf({ source }: Hdf5Request): number {
-  return 'bytes' in source ? source.bytes.length : source.length
+function stallLimit({ kind, source }: Hdf5Request): number {
+  const bytes = 'bytes' in source ? source.bytes.length : source.length
+  return STALL_MS[kind] + bytes * STALL_MS_PER_BYTE
 }

@@ -15,13 +15,15 @@ import type { Hdf5Window } from './hdf5-window.js'
 import { MAX_DEFLATE_RATIO } from './zip.js'
 
 /** Layers nest some ten deep; far deeper are links that go round in a circle. */
-const MAX_DEPTH = 64
+const MAX_DEPTH = 32
 /** The largest models of Keras have some thousand variables. */
 const MAX_OBJECTS = 100_000
 /** An attribute of a group is at most 64 KiB, or text of a heap: lists of names. */
 const MAX_ATTRIBUTE_BYTES = 16 * 2 ** 20
 /** Values are taken out of the library's memory, which never shrinks, in pieces of about this size. */
 const PIECE_BYTES = 16 * 2 ** 20
+/** The library keeps some 4 KB for each chunk of a piece, which is more than small chunks themselves. */
+const PIECE_CHUNKS = 2048
 
 /** A chunk is held packed, unpacked and in the buffers of the filters between. */
 const CHUNK_COPIES = 4
@@ -88,15 +90,14 @@ export class OpenHdf5 {
     // the library would write beyond the memory that it is given
     if (metadata.size !== bytesPerElement) throw new Error('the file has changed since it was opened')
     const length = elementCount(count) * bytesPerElement
-    const chunk = Math.min(
-      elementCount(metadata.chunks ?? [0]) * bytesPerElement,
-      this.window.length * MAX_DEFLATE_RATIO,
-    )
+    const chunkElements = elementCount(metadata.chunks ?? [0])
+    const chunk = Math.min(chunkElements * bytesPerElement, this.window.length * MAX_DEFLATE_RATIO)
     this.window.allow(length)
     allowMemory(this.window.length + CHUNK_COPIES * chunk)
     const bytes = new Uint8Array(length)
     const whole = { offset, count }
-    for (const part of cutBox(whole, metadata.chunks ?? [], PIECE_BYTES / bytesPerElement))
+    const most = Math.min(PIECE_BYTES / bytesPerElement, chunkElements * PIECE_CHUNKS || Infinity)
+    for (const part of cutBox(whole, metadata.chunks ?? [], most))
       this.copyOut(dataset, part, bytesPerElement, (values) => {
         placeBox(bytes, whole, values, part, bytesPerElement)
       })

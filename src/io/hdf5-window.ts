@@ -12,8 +12,11 @@ const SPARE_BYTES = 16 * 2 ** 20
 const PAGE = 2 ** 16
 const MAX_PAGES = 64
 
-/** The shortest read that is counted: many tiny ones are a cycle as well. */
-const LEAST_READ = 64
+/**
+ * What a read is counted for at least: many tiny ones are a cycle as well, and each takes some microseconds. A sound
+ * file's headers are read some 300 bytes at a time.
+ */
+const LEAST_READ = 512
 
 /**
  * The bytes of an HDF5 file as the library gets to see them: a window on the real file. The library runs on a file

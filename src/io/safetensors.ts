@@ -1,14 +1,17 @@
 import { z } from 'zod'
 
-import { reasonOf } from '../errors.js'
 import { elementCount, type StoredDType } from '../tensor.js'
 import type { ErrorClass } from './corrupt.js'
+import { parseJson } from './json.js'
 import type { RangedFile } from './ranged-file.js'
 
 /** The longest header that the format's own reader accepts (safetensors, `MAX_HEADER_SIZE`). */
 const MAX_HEADER_BYTES = 100_000_000
 
 const PREFIX_BYTES = 8
+
+/** The one key of a header that is no tensor's name. */
+const METADATA = '__metadata__'
 
 interface ElementType {
   readonly dtype: StoredDType
@@ -45,7 +48,6 @@ const tensorSchema = z.object({
   shape: z.array(size).max(64),
   data_offsets: z.tuple([size, size]),
 })
-const headerSchema = z.record(z.string(), z.unknown())
 
 /** What a safetensors file's header says. */
 export interface SafetensorsHeader {
@@ -66,8 +68,8 @@ export function looksLikeSafetensors(head: Uint8Array): boolean {
  */
 export async function readSafetensorsHeader(file: RangedFile, Fault: ErrorClass): Promise<SafetensorsHeader> {
   const { header, dataStart } = await readHeader(file, Fault)
-  const { __metadata__: metadata, ...entries } = header
-  const tensors = placeTensors(entries, dataStart, file.path, Fault)
+  const metadata: unknown = Reflect.get(header, METADATA)
+  const tensors = placeTensors(header, dataStart, file.path, Fault)
   checkLayout([...tensors.values()], dataStart, file, Fault)
   return { tensors, metadata }
 }
@@ -75,7 +77,7 @@ export async function readSafetensorsHeader(file: RangedFile, Fault: ErrorClass)
 async function readHeader(
   file: RangedFile,
   Fault: ErrorClass,
-): Promise<{ header: Record<string, unknown>; dataStart: number }> {
+): Promise<{ header: object; dataStart: number }> {
   const length = headerLength(await file.read(0, PREFIX_BYTES))
   if (length > MAX_HEADER_BYTES) {
     throw new Fault(
@@ -83,26 +85,21 @@ async function readHeader(
     )
   }
   const bytes = await file.read(PREFIX_BYTES, Number(length))
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (error) {
-    throw new Fault(`${file.path}: corrupt safetensors: the header is no JSON: ${reasonOf(error)}`)
-  }
-  const header = headerSchema.safeParse(json)
-  if (!header.success) throw new Fault(`${file.path}: corrupt safetensors: the header is no JSON object`)
-  return { header: header.data, dataStart: PREFIX_BYTES + Number(length) }
+  const json = parseJson(bytes, `${file.path}: corrupt safetensors: the header`, Fault)
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new Fault(`${file.path}: corrupt safetensors: the header is no JSON object`)
+  return { header: json, dataStart: PREFIX_BYTES + Number(length) }
 }
 
 function placeTensors(
-  entries: Record<string, unknown>,
+  header: object,
   dataStart: number,
   path: string,
   Fault: ErrorClass,
 ): ReadonlyMap<string, SafetensorsEntry> {
   const tensors = new Map<string, SafetensorsEntry>()
-  for (const [name, entry] of Object.entries(entries)) {
-    tensors.set(name, placeTensor(name, entry, dataStart, path, Fault))
+  for (const [name, entry] of Object.entries(header)) {
+    if (name !== METADATA) tensors.set(name, placeTensor(name, entry, dataStart, path, Fault))
   }
   return tensors
 }

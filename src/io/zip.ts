@@ -42,7 +42,7 @@ export interface ZipEntry {
 /**
  * The entries of a zip archive (zip64 too), by name.
  * @throws Fault when it is no zip archive or truncated, an entry's name repeats or escapes the archive, or an entry
- *   is encrypted or larger than its bytes can hold
+ *   is encrypted, overlaps another, or is larger than its bytes can hold
  */
 export async function listZip(file: RangedFile, Fault: ErrorClass): Promise<ReadonlyMap<string, ZipEntry>> {
   const entries = new Map<string, ZipEntry>()
@@ -55,6 +55,7 @@ export async function listZip(file: RangedFile, Fault: ErrorClass): Promise<Read
       if (entries.size === MAX_ENTRIES) throw new Error(`more than ${MAX_ENTRIES} entries`)
       entries.set(entry.name, entry)
     }
+    refuseOverlaps([...entries.values()])
   } catch (error) {
     throw new Fault(
       `${file.path}: corrupt or truncated zip archive, cut off or still being written: ${reasonOf(error)}`,
@@ -165,6 +166,17 @@ function checkEntry(raw: yauzl.Entry, fileSize: number): ZipEntry {
     compressedSize,
     crc32: raw.crc32,
     headerOffset: raw.relativeOffsetOfLocalHeader,
+  }
+}
+
+/** Every entry has bytes of its own: entries that share them unpack to any size (D. Fifield, "A better zip bomb", 2019). */
+function refuseOverlaps(entries: readonly ZipEntry[]): void {
+  const placed = [...entries].sort((a, b) => a.headerOffset - b.headerOffset)
+  for (const [i, { name, headerOffset }] of placed.entries()) {
+    const before = placed[i - 1]
+    if (before === undefined) continue
+    const end = before.headerOffset + LOCAL_HEADER_SIZE + before.compressedSize
+    if (headerOffset < end) throw new Error(`entry '${name}' overlaps entry '${before.name}'`)
   }
 }
 

@@ -5,12 +5,16 @@ import { fromGraphProto } from './from-proto.js'
 import { describeNode } from './graph.js'
 import type { Graph } from './graph.js'
 import { inlineFunctions } from './inline.js'
+import { countMessages } from './message-count.js'
 import { ModelProtoSchema } from './proto/onnx_pb.js'
 import type { GraphProto, ModelProto } from './proto/onnx_pb.js'
 import { nestingOf } from './subgraph.js'
 
 /** Protobuf messages end at 2 GiB; a larger file keeps its weights as external data. */
 const LARGEST_MODEL = 2 ** 31
+
+/** The largest networks have some 20,000 nodes, each with some ten messages of its own; a message takes some 500 bytes. */
+const MAX_MESSAGES = 400_000
 
 /** The oldest ai.onnx operator set that is read. */
 export const OLDEST_OPSET = 11
@@ -41,8 +45,10 @@ export async function readModel(path: string): Promise<Graph> {
 export function decodeModel(bytes: Uint8Array, path: string): Graph {
   let model: ModelProto
   try {
+    if (countMessages(bytes, ModelProtoSchema, MAX_MESSAGES) > MAX_MESSAGES) throw tooManyMessages(path)
     model = fromBinary(ModelProtoSchema, bytes)
-  } catch {
+  } catch (error) {
+    if (error instanceof UnsupportedModelError) throw error
     throw new ModelError(`${path}: not an ONNX model, or truncated (protobuf can't be decoded)`)
   }
   if (model.graph === undefined) throw new ModelError(`${path}: not an ONNX model (it holds no graph)`)
@@ -52,6 +58,13 @@ export function decodeModel(bytes: Uint8Array, path: string): Graph {
   const inlined = inlineFunctions(graph)
   checkNesting(inlined, path)
   return inlined
+}
+
+function tooManyMessages(path: string): UnsupportedModelError {
+  return new UnsupportedModelError(
+    `${path}: its graph is made of more than ${MAX_MESSAGES} parts (nodes, attributes, weights, shapes): corrupt, or larger ` +
+      'than is read; export it without value_info',
+  )
 }
 
 function toGraph(model: ModelProto, graph: GraphProto, path: string): Graph {

@@ -12,6 +12,9 @@ const BLOCK = 64 * 1024
 
 const LONGEST_VARINT = 10
 
+/** The largest networks have some 100,000 nodes and weights; more fields would only take time. */
+const MAX_FIELDS = 500_000
+
 /**
  * Walks the fields of a protobuf message in a file without reading the bytes that fields hold
  * (https://protobuf.dev/programming-guides/encoding). The library decodes whole messages only, and a model's message is
@@ -20,6 +23,7 @@ const LONGEST_VARINT = 10
 export class WireReader {
   private block = new Uint8Array()
   private start = 0
+  private fieldsRead = 0
 
   constructor(
     private readonly file: RangedFile,
@@ -34,6 +38,7 @@ export class WireReader {
     const end = offset + length
     let at = offset
     while (at < end) {
+      if (++this.fieldsRead > MAX_FIELDS) throw this.corrupt(`more than ${MAX_FIELDS} fields`, at)
       const key = await this.varint(at, end)
       const [number, type] = [Number(key.value >> 3n), Number(key.value & 7n)]
       if (number === 0 || number >= 2 ** 29) throw this.corrupt(`field number ${number}`, at)

@@ -90,6 +90,16 @@ describe('HDF5', () => {
     })
   }
 
+  it('reads a dataset whose chunks are many and tiny', async () => {
+    const values = Float32Array.from({ length: 20_000 * 4 }, (_, i) => i)
+    const bytes = await writeHdf5((to) =>
+      to.create_dataset({ name: 'x', data: values, shape: [20_000, 4], maxshape: [null, 4], chunks: [1, 4] }),
+    )
+    const opened = await openBytes(bytes)
+    const read = new Float32Array((await opened.read(opened.datasets[0]!)).buffer)
+    expect(Buffer.from(read.buffer).equals(Buffer.from(values.buffer))).to.equal(true)
+  })
+
   it('reads boxes of arrays of many axes whose chunks cut all of them', async () => {
     const shape = [40, 50, 60, 70]
     const at = (index: readonly number[]): number =>

@@ -326,7 +326,7 @@ describe('checkpoints of Keras', () => {
   it('ends at groups that contain themselves', async () => {
     const error = await rejection(openSave(`${FOLDER}/circle.weights.h5`))
     expect(error).to.be.instanceOf(CheckpointError)
-    expect(error.message).to.contain('groups are nested deeper than 64')
+    expect(error.message).to.contain('groups are nested deeper than 32')
   })
 
   it('ends every damaged file in a right reading or an error with its reason', async function () {

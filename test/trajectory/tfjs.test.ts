@@ -155,7 +155,7 @@ describe('models of TensorFlow.js', () => {
       'a model that is no JSON',
       { 'model.json': '{"modelTopology"', ...bin },
       CheckpointError,
-      /model\.json: corrupt: no JSON/,
+      /model\.json: corrupt: it is no JSON/,
     ],
     [
       'a model without weights',

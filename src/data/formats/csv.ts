@@ -39,7 +39,8 @@ async function openCsv(path: string): Promise<ArrayFile> {
     return { name, shape: [table.rows], type: 'text', refusal: fault }
   })
   const stack = (chosen: readonly ReadableArray[]): ReadableArray => {
-    const columns = table.columns.filter(({ name }) => chosen.some((array) => array.name === name))
+    const names = new Set(chosen.map(({ name }) => name))
+    const columns = table.columns.filter(({ name }) => names.has(name))
     return columnsArray(path, table, columns, [table.rows, columns.length])
   }
   return singleFile(path, arrays, { stack })
@@ -72,7 +73,8 @@ async function survey(path: string): Promise<Table> {
 
 function nameColumns(path: string, cells: readonly string[], header: boolean): Column[] {
   const names = cells.map((cell, index) => (header ? cell.trim() : `c${index}`))
-  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  const seen = new Set<string>()
+  const twice = names.find((name) => seen.size === seen.add(name).size)
   if (twice !== undefined) throw new DataError(`${path}: two columns are named '${twice}'; rename one`)
   return names.map((name, index) => ({ name, index, whole: true, smallest: Infinity, largest: -Infinity }))
 }

@@ -3,9 +3,10 @@ import { lstat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
 
-import { CheckpointError, reasonOf } from '../../errors.js'
+import { CheckpointError } from '../../errors.js'
 import { fingerprintFile } from '../../io/hash.js'
 import { Hdf5File } from '../../io/hdf5.js'
+import { parseJson } from '../../io/json.js'
 import { withFile } from '../../io/ranged-file.js'
 import type { NotACheckpoint, Save } from './format.js'
 import type { KerasObject } from './keras-config.js'
@@ -93,12 +94,7 @@ async function readIndex(path: string): Promise<Places> {
     if (file.size > MAX_INDEX_BYTES) throw new CheckpointError(`${path}: ${file.size} bytes are too many`)
     return file.read(0, file.size)
   })
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (error) {
-    throw new CheckpointError(`${path}: corrupt: no JSON: ${reasonOf(error)}`)
-  }
+  const json = parseJson(bytes, `${path}: corrupt: it`, CheckpointError)
   const parsed = indexSchema.safeParse(json)
   if (!parsed.success)
     throw new CheckpointError(`${path}: corrupt: it has no 'weight_map' of variables to files`)

@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
-import { CheckpointError, CheckpointFormatError, reasonOf } from '../../errors.js'
+import { CheckpointError, CheckpointFormatError } from '../../errors.js'
 import { Hdf5File, type Hdf5Source } from '../../io/hdf5.js'
+import { parseJson } from '../../io/json.js'
 import { withFile, type RangedFile } from '../../io/ranged-file.js'
 import {
   firstZipEntry,
@@ -98,11 +99,7 @@ async function readConfig(path: string, entry: ZipEntry | undefined): Promise<Ke
 }
 
 function parseConfig(path: string, bytes: Uint8Array): KerasObject | undefined {
-  try {
-    return kerasObject(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)))
-  } catch (error) {
-    throw new CheckpointError(`${path}: corrupt: ${CONFIG} is no JSON: ${reasonOf(error)}`)
-  }
+  return kerasObject(parseJson(bytes, `${path}: corrupt: ${CONFIG}`, CheckpointError))
 }
 
 function withoutWeights(path: string, entries: ReadonlyMap<string, ZipEntry>): NotACheckpoint {

@@ -5,12 +5,13 @@ const MAX_INTEGER_BYTES = 256
 
 /**
  * Memory that the values of a pickle may take: PyTorch writes some 100 bytes for a tensor, whose values take twenty times
- * as many; a pickle of nothing but empty dictionaries would take two hundred times its size.
+ * as many; a pickle of nothing but empty dictionaries would take two hundred times its size. The most is that of some
+ * 100,000 tensors.
  */
-const MEMORY = { atLeast: 2 ** 24, perByte: 32, atMost: 2 ** 30 } as const
+const MEMORY = { atLeast: 2 ** 24, perByte: 32, atMost: 224 * 2 ** 20 } as const
 
-/** Bytes of memory that a value takes, about: a slot on the stack, and what hangs on it. */
-export const COST = { slot: 8, number: 16, list: 64, map: 200, memo: 64 } as const
+/** Bytes of memory that a value takes, about: a slot on the stack, which grows by copying, and what hangs on it. */
+export const COST = { slot: 24, number: 16, list: 64, map: 200, memo: 64 } as const
 
 /** A pickle that goes on where the bytes at hand end: the caller may have more. */
 export class PickleEnds extends CheckpointError {}

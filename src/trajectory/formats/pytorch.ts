@@ -33,6 +33,12 @@ interface PlacedTensor extends TensorInfo {
   readonly stride: readonly number[]
 }
 
+/**
+ * Layers that share their weights name one storage as often as there are layers. Each name is read by itself, so that
+ * the names of a hostile file would be read without end.
+ */
+const MAX_SHARED = { times: 128, atLeast: 2 ** 26 } as const
+
 /** What torch.save writes: a zip archive since PyTorch 1.6, pickles and storages in a row before. */
 export const pytorch: CheckpointFormat = {
   name: 'PyTorch',
@@ -77,14 +83,23 @@ function placeTensors(
   path: string,
 ): ReadonlyMap<string, PlacedTensor> {
   const placed = new Map<string, PlacedTensor>()
+  const storages = new Map<string, number>()
+  let total = 0
   for (const [name, tensor] of weights) {
     const { storage, scalar, shape, stride } = tensor
     const place = container.place(storage, name)
     const span = spanOf(tensor, name, path)
+    storages.set(storage.key, storage.bytes)
+    total += span.length * scalar.bytes
     const { dtype, unsupported } = scalar
     const info = { name, shape, dtype, ...(unsupported === undefined ? {} : { unsupported }) }
     placed.set(name, { ...info, place, bytesPerElement: scalar.bytes, span, stride })
   }
+  const held = [...storages.values()].reduce((sum, bytes) => sum + bytes, 0)
+  if (total > MAX_SHARED.atLeast + MAX_SHARED.times * held)
+    throw new CheckpointError(
+      `${path}: its tensors share storages beyond measure: ${total} bytes out of ${held}`,
+    )
   return placed
 }
 

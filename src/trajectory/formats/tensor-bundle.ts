@@ -75,6 +75,7 @@ export async function openBundle(path: string): Promise<Bundle> {
   const shards = await findShards(path, header.shards)
   const tensors = new Map<string, BundleTensor>()
   for (const [name, entry] of named) tensors.set(name, placeTensor(path, name, entry, shards))
+  refuseOverlaps(path, [...tensors.values()])
   return {
     path,
     bytes: shards.reduce((sum, { size }) => sum + size, table.size),
@@ -132,6 +133,21 @@ function refusePartitioned(path: string, named: readonly (readonly [string, Bund
     `${path}: variable ${partitioned[0]} is partitioned into ${partitioned[1].slices} slices, which are not read; ` +
       'restore it into whole variables and save them again',
   )
+}
+
+/** Every tensor has bytes of its own, so that together they are no more than the data files. */
+function refuseOverlaps(path: string, tensors: readonly BundleTensor[]): void {
+  const filled = tensors.filter(({ entry }) => entry.size > 0)
+  filled.sort((a, b) => a.entry.shard - b.entry.shard || a.entry.offset - b.entry.offset)
+  for (const [i, { name, entry }] of filled.entries()) {
+    const before = filled[i - 1]
+    if (before === undefined || before.entry.shard !== entry.shard) continue
+    const end = before.entry.offset + before.entry.size
+    if (entry.offset < end)
+      throw new CheckpointError(
+        `${path}: corrupt: tensor ${name} begins at byte ${entry.offset}, before the end of tensor ${before.name} at ${end}`,
+      )
+  }
 }
 
 interface Shard {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 
-import { CheckpointError, reasonOf } from '../../errors.js'
+import { CheckpointError } from '../../errors.js'
+import { parseJson } from '../../io/json.js'
 import { withFile } from '../../io/ranged-file.js'
 
 /** Topologies of large models take a few MB; a graph model's constants are in its shards. */
@@ -44,12 +45,7 @@ export async function readManifest(
     if (file.size > MAX_JSON_BYTES) throw new CheckpointError(`${path}: ${file.size} bytes are too many`)
     return file.read(0, file.size)
   })
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (error) {
-    throw new CheckpointError(`${path}: corrupt: no JSON: ${reasonOf(error)}`)
-  }
+  const json = parseJson(bytes, `${path}: corrupt: it`, CheckpointError)
   const parsed = manifestSchema.safeParse(json)
   if (parsed.success) return { groups: parsed.data.weightsManifest, bytes: bytes.length }
   const issue = parsed.error.issues[0]

@@ -48,11 +48,16 @@ const BLOCK_BYTES = 64 * 2 ** 10
 /**
  * The weights of a group, each with its place; sizes are checked against the files.
  * @param path the `model.json`
- * @throws CheckpointError when a file is missing, is none of this folder, or the files have more or fewer bytes
+ * @param named the files that it has named so far
+ * @throws CheckpointError when a file is missing, named twice, none of this folder, or the files have more or fewer bytes
  * @throws CheckpointFormatError for an element type that TensorFlow.js does not know
  */
-export async function placeGroup(path: string, group: ManifestGroup): Promise<TfjsTensor[]> {
-  const shards = await findShards(path, group.paths)
+export async function placeGroup(
+  path: string,
+  group: ManifestGroup,
+  named: Set<string>,
+): Promise<TfjsTensor[]> {
+  const shards = await findShards(path, group.paths, named)
   const held = shards.reduce((sum, { size }) => sum + size, 0)
   const tensors: TfjsTensor[] = []
   const strings = new StringLengths(shards, path)
@@ -74,11 +79,13 @@ export async function placeGroup(path: string, group: ManifestGroup): Promise<Tf
   )
 }
 
-async function findShards(path: string, names: readonly string[]): Promise<Shard[]> {
+async function findShards(path: string, names: readonly string[], named: Set<string>): Promise<Shard[]> {
   const shards: Shard[] = []
   let begin = 0
   for (const name of names) {
     const plain = name.replace(/^\.\//, '')
+    if (named.has(plain)) throw new CheckpointError(`${path}: corrupt: it names the file ${name} twice`)
+    named.add(plain)
     const file = await insideFolder(dirname(path), plain, path, CheckpointError)
     const { size } = await stat(file)
     shards.push({ path: file, begin, size })

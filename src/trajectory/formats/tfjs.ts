@@ -64,8 +64,9 @@ async function placeWeights(
 ): Promise<{ tensors: ReadonlyMap<string, TfjsTensor>; files: ReadonlyMap<string, number> }> {
   const tensors = new Map<string, TfjsTensor>()
   const files = new Map<string, number>()
+  const named = new Set<string>()
   for (const group of groups) {
-    for (const [i, tensor] of (await placeGroup(json, group)).entries()) {
+    for (const [i, tensor] of (await placeGroup(json, group, named)).entries()) {
       for (const shard of tensor.shards) files.set(shard.path, shard.size)
       if (group.weights[i]!.group === 'optimizer') continue
       if (tensors.has(tensor.name))

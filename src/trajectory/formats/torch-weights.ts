@@ -45,6 +45,16 @@ const AVERAGE = /(?:^|[-_.])(?:ema|swa|avg|averaged?|shadow)(?:[-_.]|$)/i
 /** How deep the weights may lie: `state.model.module`, and one to spare. */
 const MAX_DEPTH = 4
 
+/** A look for networks under certain keys. */
+interface Search {
+  readonly keys: readonly string[]
+  /**
+   * Dictionaries that hold none down to MAX_DEPTH, and the depth that they were looked at from. A pickle names a dictionary
+   * as often as it likes, so that the ways to it are far more than the dictionaries.
+   */
+  readonly barren: Map<PickleValue, number>
+}
+
 /** A dictionary of the checkpoint that holds a network, and the keys that lead to it. */
 interface Found {
   readonly where: string
@@ -90,11 +100,12 @@ function averagesOf(root: PickleValue): Found[] {
     ...EMA_KEYS.map((key): [string, PickleValue | undefined] => [key, root.get(key)]),
     ['extra_state.ema', extra instanceof Map ? extra.get('ema') : undefined],
   ]
+  const search = searchFor([...WEIGHT_KEYS, 'shadow'])
   const apart = places.flatMap(([where, value]) => {
-    const found = value === undefined ? undefined : findIn(value, where, [...WEIGHT_KEYS, 'shadow'])
+    const found = value === undefined ? undefined : findIn(value, where, search)
     return found === undefined ? [] : [{ where, tensors: averageOf(found.tensors) }]
   })
-  const main = findIn(root, '', WEIGHT_KEYS)
+  const main = findIn(root, '', searchFor(WEIGHT_KEYS))
   const within = main === undefined ? undefined : averageWithin(main.tensors)
   return within === undefined
     ? apart
@@ -102,7 +113,7 @@ function averagesOf(root: PickleValue): Found[] {
 }
 
 function rawOf(root: PickleValue, path: string): Found | undefined {
-  const found = findIn(root, '', WEIGHT_KEYS) ?? networksIn(root, path)
+  const found = findIn(root, '', searchFor(WEIGHT_KEYS)) ?? networksIn(root, path)
   if (found === undefined) rejectObjects(root, path)
   return found === undefined ? undefined : { ...found, tensors: withoutAverage(found.tensors) }
 }
@@ -113,16 +124,21 @@ function withoutAverage(tensors: StateDict): StateDict {
   return raw.length === tensors.size || raw.length === 0 ? tensors : new Map(raw)
 }
 
-function findIn(value: PickleValue, where: string, keys: readonly string[], depth = 0): Found | undefined {
+function searchFor(keys: readonly string[]): Search {
+  return { keys, barren: new Map() }
+}
+
+function findIn(value: PickleValue, where: string, search: Search, depth = 0): Found | undefined {
+  if (!(value instanceof Map) || (search.barren.get(value) ?? Infinity) <= depth) return undefined
   const tensors = tensorsOf(value)
   if (tensors !== undefined) return { where: where || 'the top level', tensors }
-  if (!(value instanceof Map) || depth === MAX_DEPTH) return undefined
-  for (const key of keys) {
+  for (const key of depth === MAX_DEPTH ? [] : search.keys) {
     const inner = value.get(key)
     const found =
-      inner === undefined ? undefined : findIn(inner, where ? `${where}.${key}` : key, keys, depth + 1)
+      inner === undefined ? undefined : findIn(inner, where ? `${where}.${key}` : key, search, depth + 1)
     if (found !== undefined) return found
   }
+  search.barren.set(value, depth)
   return undefined
 }
 
@@ -133,9 +149,10 @@ function findIn(value: PickleValue, where: string, keys: readonly string[], dept
 function networksIn(root: PickleValue, path: string): Found | undefined {
   if (!(root instanceof Map)) return undefined
   const networks: Found[] = []
+  const search = searchFor(WEIGHT_KEYS)
   for (const [key, value] of root) {
     if (typeof key !== 'string' || AVERAGE.test(key)) continue
-    const found = findIn(value, key, WEIGHT_KEYS)
+    const found = findIn(value, key, search)
     if (found !== undefined && isNetwork(found.tensors)) networks.push({ ...found, where: key })
   }
   return networks.length <= 1 ? networks[0] : together(networks, path)
@@ -172,20 +189,29 @@ function tensorsOf(value: PickleValue): StateDict | undefined {
 
 /** An object without content where the weights should be: a whole pickled module, or a kind of tensor that is not read. */
 function rejectObjects(root: PickleValue, path: string): void {
-  const object = objectIn(root, 0)
+  const object = objectIn(root, 0, new Map())
   if (object !== undefined) throw refusal(path, object, remedyFor(path, object))
 }
 
-function objectIn(value: PickleValue | undefined, depth: number): string | undefined {
+function objectIn(
+  value: PickleValue | undefined,
+  depth: number,
+  barren: Map<PickleValue, number>,
+): string | undefined {
   if (value instanceof PlainObject) return value.type
   if (value instanceof PickleGlobal) return value.name
-  if (!(value instanceof Map) || depth === MAX_DEPTH) return undefined
+  if (!(value instanceof Map) || depth === MAX_DEPTH || (barren.get(value) ?? Infinity) <= depth)
+    return undefined
   const items = [...value.values()]
   const odd = items.find((item) => item instanceof PlainObject)
   if (odd !== undefined && items.every((item) => item instanceof PlainObject || item instanceof TorchTensor))
     return odd.type
-  const keyed = [...WEIGHT_KEYS, ...EMA_KEYS].map((key) => objectIn(value.get(key), depth + 1))
-  return keyed.find((found) => found !== undefined)
+  for (const key of [...WEIGHT_KEYS, ...EMA_KEYS]) {
+    const found = objectIn(value.get(key), depth + 1, barren)
+    if (found !== undefined) return found
+  }
+  barren.set(value, depth)
+  return undefined
 }
 
 function reject(root: PickleValue, path: string, averages: readonly Found[]): never {

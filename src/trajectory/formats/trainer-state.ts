@@ -1,6 +1,7 @@
 import { z } from 'zod'
 
-import { CheckpointError, reasonOf } from '../../errors.js'
+import { CheckpointError } from '../../errors.js'
+import { parseJson } from '../../io/json.js'
 import { withFile } from '../../io/ranged-file.js'
 import { stat } from 'node:fs/promises'
 import { countersOf, type Counters } from './format.js'
@@ -32,11 +33,7 @@ export async function readJson(path: string): Promise<unknown> {
     if (file.size > MAX_JSON_BYTES) throw new CheckpointError(`${path}: ${file.size} bytes are too many`)
     return file.read(0, file.size)
   })
-  try {
-    return JSON.parse(withoutNaN(new TextDecoder('utf-8', { fatal: true }).decode(bytes)))
-  } catch (error) {
-    throw new CheckpointError(`${path}: corrupt: no JSON: ${reasonOf(error)}`)
-  }
+  return parseJson(bytes, `${path}: corrupt: it`, CheckpointError, withoutNaN)
 }
 
 /** Python writes NaN and Infinity into JSON (a logged gradient norm that overflowed); they count as null. */
