@@ -178,7 +178,11 @@ describe('folders of the Hugging Face Trainer', () => {
     ],
     ['a list as index', sharded(2, { [INDEX]: index(['a']) }), /it has no 'weight_map' of tensors to files/],
     ['an index of nothing', sharded(2, { [INDEX]: index({}) }), /its 'weight_map' is empty/],
-    ['an index that is no JSON', sharded(2, { [INDEX]: '{"weight_map"' }), /index\.json: corrupt: it is no JSON/],
+    [
+      'an index that is no JSON',
+      sharded(2, { [INDEX]: '{"weight_map"' }),
+      /index\.json: corrupt: it is no JSON/,
+    ],
     [
       "a trainer's state that was cut off",
       sharded(2, { 'trainer_state.json': '{"global_' }),
