@@ -1,26 +1,27 @@
-/** Applies `fn` to all items, at most `limit` at a time; results keep the items' order, the first error ends it. */
+/**
+ * Applies `fn` to all items, at most `limit` at a time; results keep the items' order. An error ends it once what was
+ * begun is done, and of several errors the first item's is thrown: which one that is does not depend on timing, since
+ * items are begun in order.
+ */
 export async function mapLimited<T, R>(
   items: readonly T[],
   limit: number,
   fn: (item: T, index: number) => Promise<R>,
 ): Promise<R[]> {
   const results = new Array<R>(items.length)
-  let failed = false
+  const errors = new Map<number, unknown>()
   const rest = items.entries()
   const worker = async (): Promise<void> => {
     for (const [index, item] of rest) {
-      if (failed) return
-      results[index] = await fn(item, index)
+      try {
+        results[index] = await fn(item, index)
+      } catch (error) {
+        errors.set(index, error)
+      }
+      if (errors.size > 0) return
     }
   }
-  const guarded = async (): Promise<void> => {
-    try {
-      await worker()
-    } catch (error) {
-      failed = true
-      throw error
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, guarded))
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker))
+  if (errors.size > 0) throw errors.get(Math.min(...errors.keys()))
   return results
 }

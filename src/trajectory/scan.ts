@@ -13,6 +13,7 @@ import { differenceBetween } from './consistency.js'
 import { withoutCopies } from './copies.js'
 import { FOLDER_FORMATS, FORMATS_READ } from './formats/index.js'
 import type { FormatOptions, OpenedFile, Opener, Save, WeightKind } from './formats/format.js'
+import { compareNaturally } from './names.js'
 import { orderByName, orderByPosition, orderSaves, type Order } from './order.js'
 import { selectSteps } from './select-steps.js'
 import type { StepRange } from './step-range.js'
@@ -40,9 +41,9 @@ interface Found {
  * @throws CheckpointFormatError when what is there is in a form that is not read
  */
 export async function scan(path: string, options: ScanOptions, onFault: OnFault): Promise<Trajectory> {
-  const faults: RetrogradError[] = []
+  const faults: { readonly error: RetrogradError; readonly at: string }[] = []
   const noted: OnFault = (kind, error, at) => {
-    faults.push(error)
+    faults.push({ error, at })
     onFault(kind, error, at)
   }
   const found = await findSaves(path, { weights: options.weights ?? 'raw' }, noted)
@@ -50,7 +51,9 @@ export async function scan(path: string, options: ScanOptions, onFault: OnFault)
     await Promise.all(found.files.map((file) => file.close()))
   }
   try {
-    if (found.saves.length < 2 && faults[0] !== undefined) throw faults[0]
+    // files are opened side by side: which fault comes first must not depend on timing
+    const [first] = faults.sort((a, b) => compareNaturally(a.at, b.at))
+    if (found.saves.length < 2 && first !== undefined) throw first.error
     return { ...assemble(path, found, options.steps, noted), close }
   } catch (error) {
     await close()

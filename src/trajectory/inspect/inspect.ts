@@ -2,6 +2,7 @@ import { mapLimited } from '../../io/concurrency.js'
 import { elementCount, isFloat } from '../../tensor.js'
 import { CONCURRENT_FILES } from '../candidates.js'
 import type { Checkpoint, Trajectory } from '../checkpoint.js'
+import { compareNaturally } from '../names.js'
 import { scan, type ScanOptions } from '../scan.js'
 import { findEqual } from './identity.js'
 import { findOutOfPlace } from './place.js'
@@ -56,6 +57,7 @@ export async function inspectTrajectory(path: string, options: InspectOptions = 
   const trajectory = await scan(path, options, (kind, { message }, at) => {
     problems.push({ kind, message, path: at })
   })
+  problems.sort((a, b) => compareNaturally(a.path ?? '', b.path ?? ''))
   try {
     const { checkpoints, stepUnit } = trajectory
     const steps = checkpoints.map(({ step }) => step)
