@@ -28,22 +28,14 @@ export function readAll(kind: ReaderKind, path: string): Promise<Digests> {
 const READERS: Readonly<Record<ReaderKind, (path: string) => Promise<Digests>>> = {
   trajectory: async (path) => {
     const trajectory = await openTrajectory(path)
-    try {
-      return await readSaves(
-        trajectory.checkpoints.map((checkpoint) => ({ ...checkpoint, place: String(checkpoint.step) })),
-      )
-    } finally {
-      await trajectory.close()
-    }
+    return await readSaves(
+      trajectory.checkpoints.map((checkpoint) => ({ ...checkpoint, place: String(checkpoint.step) })),
+    )
   },
   checkpoint: async (path) => {
     const opened = await (await recognise(path))?.open(path)
     if (opened === undefined || 'reason' in opened) throw new CheckpointFormatError(`${path}: no checkpoint`)
-    try {
-      return await readSaves(opened.saves.map((save, i) => ({ ...save, place: String(i) })))
-    } finally {
-      await opened.close()
-    }
+    return await readSaves(opened.saves.map((save, i) => ({ ...save, place: String(i) })))
   },
   data: (path) => readFile(path),
   tokens: (path) => readFile(path, { tokens: true }),
@@ -82,11 +74,7 @@ async function readSaves(saves: readonly PlacedSave[]): Promise<Digests> {
 
 async function readFile(path: string, options: OpenOptions = {}): Promise<Digests> {
   const file = await openArrayFile(path, options)
-  try {
-    return await readArrays(file.arrays)
-  } finally {
-    file.close()
-  }
+  return await readArrays(file.arrays)
 }
 
 async function readArrays(arrays: readonly StoredArray[]): Promise<Digests> {

@@ -84,16 +84,12 @@ async function inspect(argv: InspectArguments): Promise<number> {
   } finally {
     display.stop()
   }
-  try {
-    const binding = await reportBinding(argv, inspection.trajectory)
-    const text = json
-      ? `${JSON.stringify(facts(inspection, binding), null, 2)}\n`
-      : renderInspection(inspection, binding, colors())
-    process.stdout.write(text)
-    return inspection.problems.length > 0 || binding?.failed === true ? EXIT.failed : EXIT.done
-  } finally {
-    await inspection.trajectory.close()
-  }
+  const binding = await reportBinding(argv, inspection.trajectory)
+  const text = json
+    ? `${JSON.stringify(facts(inspection, binding), null, 2)}\n`
+    : renderInspection(inspection, binding, colors())
+  process.stdout.write(text)
+  return inspection.problems.length > 0 || binding?.failed === true ? EXIT.failed : EXIT.done
 }
 
 function facts(

@@ -50,14 +50,10 @@ function fromJson(option: string, path: string, text: string): number[] {
 
 async function fromArray(option: string, path: string): Promise<number[]> {
   const file = await openArrayFile(path)
-  try {
-    const [array] = file.arrays
-    if (array === undefined || !('dtype' in array) || array.shape.length > 1)
-      throw new UsageError(
-        `${option} ${path}: an array of real numbers with one axis is needed${array && 'shape' in array ? `, this is ${formatShape(array.shape)}` : ''}`,
-      )
-    return Array.from(await readFloats(array, 'float64', 1))
-  } finally {
-    file.close()
-  }
+  const [array] = file.arrays
+  if (array === undefined || !('dtype' in array) || array.shape.length > 1)
+    throw new UsageError(
+      `${option} ${path}: an array of real numbers with one axis is needed${array && 'shape' in array ? `, this is ${formatShape(array.shape)}` : ''}`,
+    )
+  return Array.from(await readFloats(array, 'float64', 1))
 }

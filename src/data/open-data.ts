@@ -24,12 +24,7 @@ export async function openData(path: string, needs: DataNeeds, options: DataOpti
   const { context } = options
   if (context !== undefined && !(Number.isSafeInteger(context) && context >= 1))
     throw new UsageError(`--context ${context}: a whole number from 1 on is needed`)
-  const file = await openArrayFile(path, { tokens: context !== undefined })
-  try {
-    return await readDataSet(file, needs, options)
-  } finally {
-    file.close()
-  }
+  return readDataSet(await openArrayFile(path, { tokens: context !== undefined }), needs, options)
 }
 
 async function readDataSet(file: ArrayFile, needs: DataNeeds, options: DataOptions): Promise<DataSet> {

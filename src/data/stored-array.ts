@@ -15,7 +15,6 @@ export interface ArrayFile {
    */
   stack?(columns: readonly ReadableArray[]): ReadableArray
   sha256(): Promise<string>
-  close(): void
 }
 
 /** Arrays as a message lists them: `x float32 2000 x 784, y int64 2000`. */

@@ -41,32 +41,27 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
   const named = options.model === undefined ? undefined : await readModel(options.model)
   const { steps, weights = 'raw', map } = options
   const trajectory = await openTrajectory(options.checkpoints, { weights, ...(steps && { steps }) })
-  try {
-    trajectory.notes.forEach(note)
-    const modelPath = options.model ?? networkAmong(trajectory)
-    if (named === undefined) note(`the network is ${modelPath}`)
-    const model = named ?? (await readModel(modelPath))
-    const { binding, graph } = await bindNetwork({ model: modelPath, map }, model, trajectory)
-    bindingNotes(binding).forEach(note)
-    flattenNotes(model, binding).forEach(note)
-    const parameters = binding.pairs.map(({ name }) => name)
-    const { loss, batchNorm } = options
-    const gradient = differentiate(graph, { parameters, loss, batchNorm })
-    gradient.notes.forEach(note)
-    const tensors = describeTensors(model, binding)
-    const normalizes = hasBatchNorm(graph)
-    batchNormNotes(options, normalizes).forEach(note)
-    unreached(tensors, gradient).forEach(note)
-    const asked = askedBatchSize(options, gradient, note)
-    const data = await openSplits(options, gradient, note)
-    const batchSize = asked ?? fittingBatchSize(gradient, data.values())
-    for (const set of data.values()) checkRemainder(set, gradient, batchSize)
-    const prepared = { modelPath, trajectory, binding, tensors, gradient, data, batchSize, notes }
-    return normalizes ? { ...prepared, batchNorm } : prepared
-  } catch (error) {
-    await trajectory.close()
-    throw error
-  }
+  trajectory.notes.forEach(note)
+  const modelPath = options.model ?? networkAmong(trajectory)
+  if (named === undefined) note(`the network is ${modelPath}`)
+  const model = named ?? (await readModel(modelPath))
+  const { binding, graph } = await bindNetwork({ model: modelPath, map }, model, trajectory)
+  bindingNotes(binding).forEach(note)
+  flattenNotes(model, binding).forEach(note)
+  const parameters = binding.pairs.map(({ name }) => name)
+  const { loss, batchNorm } = options
+  const gradient = differentiate(graph, { parameters, loss, batchNorm })
+  gradient.notes.forEach(note)
+  const tensors = describeTensors(model, binding)
+  const normalizes = hasBatchNorm(graph)
+  batchNormNotes(options, normalizes).forEach(note)
+  unreached(tensors, gradient).forEach(note)
+  const asked = askedBatchSize(options, gradient, note)
+  const data = await openSplits(options, gradient, note)
+  const batchSize = asked ?? fittingBatchSize(gradient, data.values())
+  for (const set of data.values()) checkRemainder(set, gradient, batchSize)
+  const prepared = { modelPath, trajectory, binding, tensors, gradient, data, batchSize, notes }
+  return normalizes ? { ...prepared, batchNorm } : prepared
 }
 
 function batchNormNotes({ batchNorm }: RunOptions, normalizes: boolean): string[] {

@@ -29,11 +29,7 @@ export async function runReplay(options: RunOptions, events: RunEvents): Promise
     throw new UsageError(`--out ${options.out}: that is the folder of the checkpoints; name another`)
   assertFree(options.out, options.overwrite)
   const prepared = await prepare(options, events)
-  try {
-    return await replayInto(options, events, prepared, started)
-  } finally {
-    await prepared.trajectory.close()
-  }
+  return replayInto(options, events, prepared, started)
 }
 
 async function replayInto(

@@ -49,7 +49,6 @@ export interface Trajectory {
   readonly leftOut: readonly LeftOut[]
   /** What a reader of the results should know: where the steps come from when the first choice did not do. */
   readonly notes: readonly string[]
-  close(): Promise<void>
 }
 
 export interface LeftOut {

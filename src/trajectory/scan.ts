@@ -47,26 +47,13 @@ export async function scan(path: string, options: ScanOptions, onFault: OnFault)
     onFault(kind, error, at)
   }
   const found = await findSaves(path, { weights: options.weights ?? 'raw' }, noted)
-  const close = async (): Promise<void> => {
-    await Promise.all(found.files.map((file) => file.close()))
-  }
-  try {
-    // files are opened side by side: which fault comes first must not depend on timing
-    const [first] = faults.sort((a, b) => compareNaturally(a.at, b.at))
-    if (found.saves.length < 2 && first !== undefined) throw first.error
-    return { ...assemble(path, found, options.steps, noted), close }
-  } catch (error) {
-    await close()
-    throw error
-  }
+  // files are opened side by side: which fault comes first must not depend on timing
+  const [first] = faults.sort((a, b) => compareNaturally(a.at, b.at))
+  if (found.saves.length < 2 && first !== undefined) throw first.error
+  return assemble(path, found, options.steps, noted)
 }
 
-function assemble(
-  path: string,
-  found: Found,
-  steps: StepRange | undefined,
-  onFault: OnFault,
-): Omit<Trajectory, 'close'> {
+function assemble(path: string, found: Found, steps: StepRange | undefined, onFault: OnFault): Trajectory {
   requireTwo(path, found)
   const order = orderOf(path, found, onFault)
   const all = order.placed.map(({ save, step }): Checkpoint => ({ ...save, step }))
@@ -125,7 +112,6 @@ async function findInFolder(folder: string, options: FormatOptions, onFault: OnF
   const isSeries = own.saves.length >= 2 && candidates.some(({ format }) => format.alsoHolds === undefined)
   const [below, ...others] = isSeries ? [] : await checkpointFoldersBelow(folder)
   if (below === undefined) return own
-  await Promise.all(own.files.map((file) => file.close()))
   if (others.length > 0)
     throw new CheckpointError(
       `${folder}: several folders below it hold checkpoints; name one of ${listNames([below, ...others])}`,
@@ -146,12 +132,10 @@ async function openFolder(
     files.flatMap((file) => file.saves),
     leftOut,
   )
-  if (files.length > 1 && saves.length > files.length) {
-    await Promise.all(files.map((file) => file.close()))
+  if (files.length > 1 && saves.length > files.length)
     throw new CheckpointError(
       `${folder}: several files of many saves each; name one of them instead of the folder`,
     )
-  }
   return { format: candidates[0]?.format.name ?? '', saves, files, leftOut, notes: [] }
 }
 
@@ -197,20 +181,13 @@ async function openAll(
   options: FormatOptions,
   onFault: OnFault,
 ): Promise<OpenedFile[]> {
-  const files: OpenedFile[] = []
-  try {
-    const opened = await mapLimited(candidates, CONCURRENT_FILES, async ({ path, format }) => {
-      const file = await openOne(path, format, options, onFault)
-      if (file !== undefined && 'saves' in file) files.push(file)
-      return { path, file }
-    })
-    for (const { path, file } of opened)
-      if (file !== undefined && 'reason' in file) leftOut.push({ path, reason: file.reason })
-    return opened.flatMap(({ file }) => (file !== undefined && 'saves' in file ? [file] : []))
-  } catch (error) {
-    await Promise.all(files.map((file) => file.close()))
-    throw error
-  }
+  const opened = await mapLimited(candidates, CONCURRENT_FILES, async ({ path, format }) => ({
+    path,
+    file: await openOne(path, format, options, onFault),
+  }))
+  for (const { path, file } of opened)
+    if (file !== undefined && 'reason' in file) leftOut.push({ path, reason: file.reason })
+  return opened.flatMap(({ file }) => (file !== undefined && 'saves' in file ? [file] : []))
 }
 
 async function openOne(

@@ -58,16 +58,11 @@ async function openMember(folder: string, options: FormatOptions): ReturnType<Op
   const chosen: FormatOptions = isAverage(basename(member.path)) ? { weights: 'raw' } : options
   const opened = await member.format.open(member.path, chosen)
   if ('reason' in opened) return opened
-  if (opened.saves.length !== 1) {
-    await opened.close()
+  if (opened.saves.length !== 1)
     throw new CheckpointError(`${member.path}: holds ${opened.saves.length} saves; name this file instead`)
-  }
   const counters = await readTrainerState(join(folder, TRAINER_STATE))
   const save = opened.saves[0]!
-  return {
-    saves: [{ ...save, fileName: basename(folder), counters: counters ?? save.counters }],
-    close: () => opened.close(),
-  }
+  return { saves: [{ ...save, fileName: basename(folder), counters: counters ?? save.counters }] }
 }
 
 /** The files of a folder that may be its checkpoint; of a folder without any, those of its one folder below. */
@@ -109,11 +104,9 @@ async function withWeights(members: readonly Member[]): Promise<readonly Member[
 /** What can't be opened counts, so that it is not passed over. */
 async function holdsWeights({ path, format }: Member): Promise<boolean> {
   try {
-    const opened = await format.open(path)
-    if ('reason' in opened) return false
-    await opened.close()
+    return 'saves' in (await format.open(path))
   } catch (error) {
     if (!(error instanceof RetrogradError)) throw error
+    return true
   }
-  return true
 }

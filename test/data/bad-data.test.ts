@@ -504,6 +504,5 @@ async function readAll(path: string): Promise<void> {
       if (!(error instanceof RetrogradError)) break
     }
   }
-  opened.close()
   if (thrown !== undefined) throw thrown as Error
 }

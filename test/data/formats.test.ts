@@ -33,11 +33,7 @@ async function read(
   tokens = false,
 ): Promise<{ shape: string; values: (number | bigint)[] }> {
   const file = await openArrayFile(path, { tokens })
-  try {
-    return await elements(file, name)
-  } finally {
-    file.close()
-  }
+  return await elements(file, name)
 }
 
 /** The library's array, and that of a file of this project's reader. */

@@ -97,7 +97,6 @@ export function trajectoryOf(
     checkpoints,
     leftOut: [],
     notes: [],
-    close: () => Promise.resolve(),
   }
 }
 

@@ -55,7 +55,6 @@ export async function relaid(
     const bytes = new Uint8Array(Float32Array.from(data).buffer)
     writeFileSync(join(folder, `step-${step}.safetensors`), safetensorsFile(header, bytes))
   }
-  await trajectory.close()
   return folder
 }
 

@@ -123,7 +123,6 @@ describe('one trajectory in every format', () => {
     it(`${archive.id} (${archive.writer}) tells its steps`, async () => {
       const trajectory = await openTrajectory(join(FOLDER, archive.path))
       const { stepUnit, checkpoints } = trajectory
-      await trajectory.close()
       expect({ unit: stepUnit, steps: checkpoints.map(({ step }) => step) }).to.deep.equal({
         unit: archive.unit,
         steps: archive.steps,
@@ -143,7 +142,6 @@ describe('one trajectory in every format', () => {
             expect(found.shape, tensor).to.deep.equal(shape)
             expect([...found.data], tensor).to.deep.equal(values)
           }
-        await trajectory.close()
       })
     }
 

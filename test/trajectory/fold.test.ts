@@ -13,14 +13,10 @@ const FORMATS = 'fixtures/formats'
 
 async function refusal(model: string, checkpoints = join(FORMATS, 'safetensors')): Promise<string> {
   const trajectory = await openTrajectory(checkpoints)
-  try {
-    const network = networkTensors(await readModel(join(FORMATS, model)))
-    const error = await rejection(bind(network, trajectory.checkpoints, { model }))
-    expect(error).to.be.instanceOf(BindingError)
-    return error.message
-  } finally {
-    await trajectory.close()
-  }
+  const network = networkTensors(await readModel(join(FORMATS, model)))
+  const error = await rejection(bind(network, trajectory.checkpoints, { model }))
+  expect(error).to.be.instanceOf(BindingError)
+  return error.message
 }
 
 describe('BatchNorm that an exporter folded is proven by numbers', () => {

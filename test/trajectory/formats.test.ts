@@ -130,7 +130,6 @@ describe('checkpoint formats', () => {
     expect(first)
       .to.match(/^[0-9a-f]{64}$/)
       .and.not.equal(second)
-    await file.close()
   })
 
   const REFUSED: readonly [string, RegExp][] = [

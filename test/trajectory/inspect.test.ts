@@ -42,7 +42,6 @@ describe('inspecting a trajectory', () => {
       folder,
       options.values === undefined ? {} : { values: options.values },
     )
-    await inspection.trajectory.close()
     return inspection
   }
 

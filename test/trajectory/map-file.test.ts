@@ -163,14 +163,10 @@ describe('a binding written as a map', () => {
 
   async function bindings(checkpoints: string, model: string): Promise<[Binding, Binding]> {
     const trajectory = await openTrajectory(checkpoints)
-    try {
-      const network = networkTensors(await readModel(join(FORMATS, model)))
-      const first = await bind(network, trajectory.checkpoints, { model })
-      const map = parseMap(formatMap(writeMap(first)), 'map')
-      return [first, await bind(network, trajectory.checkpoints, { model, map })]
-    } finally {
-      await trajectory.close()
-    }
+    const network = networkTensors(await readModel(join(FORMATS, model)))
+    const first = await bind(network, trajectory.checkpoints, { model })
+    const map = parseMap(formatMap(writeMap(first)), 'map')
+    return [first, await bind(network, trajectory.checkpoints, { model, map })]
   }
 
   const keras = (): Promise<string> =>

@@ -163,7 +163,6 @@ describe('opening a trajectory', () => {
     const trajectory = await openTrajectory('fixtures/trajectory/lca.h5')
     expect(trajectory.stepUnit).to.equal('save')
     expect(trajectory.checkpoints.map(({ step }) => step)).to.deep.equal([0, 1, 2])
-    await trajectory.close()
   })
 
   it('keeps the steps of a range with a stride, counted from its start', async () => {

@@ -88,7 +88,6 @@ describeWithShared('the reference trajectories', (shared) => {
         expect(total, name).to.be.closeTo(sum, 1e-10)
         expect([data[0], data.at(-1)], name).to.deep.equal([first, last])
       }
-      await trajectory.close()
     })
   }
 })

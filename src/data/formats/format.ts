@@ -29,11 +29,11 @@ export function startsWith(head: Uint8Array, signature: string): boolean {
 }
 
 /** Parts of an ArrayFile that few formats have. */
-export type Extras = Partial<Pick<ArrayFile, 'hint' | 'stack' | 'close'>>
+export type Extras = Partial<Pick<ArrayFile, 'hint' | 'stack'>>
 
 /** The arrays of one file. */
 export function singleFile(path: string, arrays: readonly StoredArray[], extras: Extras = {}): ArrayFile {
-  return { path, arrays, close: () => undefined, ...extras, sha256: () => sha256File(path, DataError) }
+  return { path, arrays, ...extras, sha256: () => sha256File(path, DataError) }
 }
 
 /** The arrays of several files that belong together; `names` are the paths as they enter the hash, in order. */
@@ -48,5 +48,5 @@ export function severalFiles(
     for (const file of files) hash.update(`${file.name} ${await sha256File(file.path, DataError)}\n`)
     return hash.digest('hex')
   }
-  return { path, arrays, close: () => undefined, ...extras, sha256 }
+  return { path, arrays, ...extras, sha256 }
 }

@@ -88,7 +88,7 @@ async function openFiles(
     },
     fingerprint: () => fingerprintAll(files),
   }
-  return { saves: [save], close: () => Promise.resolve() }
+  return { saves: [save] }
 }
 
 interface Headers {

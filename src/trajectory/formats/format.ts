@@ -44,7 +44,6 @@ export interface Save extends Omit<Checkpoint, 'step'> {
 /** An opened file (or folder) of checkpoints: one save in most formats, many in some. */
 export interface OpenedFile {
   readonly saves: readonly Save[]
-  close(): Promise<void>
 }
 
 /** A file that is sound in its format, but holds no weights. */
@@ -52,9 +51,9 @@ export interface NotACheckpoint {
   readonly reason: string
 }
 
-/** A file of one save, which keeps nothing open. */
+/** A file of one save. */
 export function oneSave(save: Save | NotACheckpoint): OpenedFile | NotACheckpoint {
-  return 'reason' in save ? save : { saves: [save], close: () => Promise.resolve() }
+  return 'reason' in save ? save : { saves: [save] }
 }
 
 /**

@@ -26,7 +26,7 @@ export const hdf5: CheckpointFormat = {
     const index = await indexOf(path)
     if (index !== undefined) return { reason: `a part of the checkpoint ${index}` }
     const file = await Hdf5File.open(path, CheckpointError, { ...KERAS_FILE, attributes: ATTRIBUTES })
-    if (isLcaRecording(file)) return { saves: openLcaRecording(file), close: () => Promise.resolve() }
+    if (isLcaRecording(file)) return { saves: openLcaRecording(file) }
     if (isKerasFile(file)) return oneSave(await openKerasFile(file))
     return { reason: notWeights(file) }
   },

@@ -75,7 +75,7 @@ function folderFormat(name: string, names: Names): FolderFormat {
       const counters = await readTrainerState(join(path, TRAINER_STATE))
       const shards =
         file === whole ? await openWhole(path, whole, names) : await openShards(path, index, present, names)
-      return { saves: [saveOf(path, shards, counters)], close: () => Promise.resolve() }
+      return { saves: [saveOf(path, shards, counters)] }
     },
   }
 }

@@ -51,7 +51,7 @@ export const npyFolder: FolderFormat = {
       read: async (name: string) => readArray(requireFloat(tensors, name, path)),
       fingerprint: () => fingerprintAll(path, files),
     }
-    return { saves: [save], close: () => Promise.resolve() }
+    return { saves: [save] }
   },
 }
 

@@ -29,7 +29,7 @@ export const npz: CheckpointFormat = {
     (/\.npz$/i.test(fileName) || (ZIP_SIGNATURE.every((byte, i) => head[i] === byte) && firstIsArray(head))),
   open: async (path) => {
     const opened = await withFile(path, CheckpointError, openSave)
-    return 'reason' in opened ? opened : { saves: [opened], close: () => Promise.resolve() }
+    return 'reason' in opened ? opened : { saves: [opened] }
   },
 }
 

@@ -31,7 +31,7 @@ export const onnx: CheckpointFormat = {
     if (tensors.size === 0) return { reason: 'an ONNX graph without weights' }
     const external = [...new Set(weights.flatMap((weight) => weight.external ?? []))].sort()
     const save = await openSave(path, tensors, external)
-    return { saves: [save], close: () => Promise.resolve() }
+    return { saves: [save] }
   },
 }
 

@@ -16,7 +16,7 @@ export const safetensors: CheckpointFormat = {
   match: (head) => looksLikeSafetensors(head),
   open: async (path) => {
     const save = await withFile(path, CheckpointError, openSave)
-    return { saves: [save], close: () => Promise.resolve() }
+    return { saves: [save] }
   },
 }
 

@@ -41,7 +41,6 @@ export const tensorflow: CheckpointFormat = {
     NUMBERED_INDEX.test(fileName) || (INDEX.test(fileName) && startsWithEmptyKey(head)),
   open: async (path, options) => ({
     saves: [await openSave(path, path, options)],
-    close: () => Promise.resolve(),
   }),
 }
 
@@ -52,7 +51,6 @@ export const savedModel: FolderFormat = {
   matchFolder: (names) => names.has('saved_model.pb') && names.has(VARIABLES),
   open: async (path, options) => ({
     saves: [await openSave(join(path, VARIABLES, `${VARIABLES}.index`), path, options)],
-    close: () => Promise.resolve(),
   }),
 }
 

@@ -19,7 +19,6 @@ export const tfjsFolder: FolderFormat = {
   matchFolder: (names) => names.has(MODEL) && [...names].some((name) => /\.bin$|^group\d+-shard/.test(name)),
   open: async (path) => ({
     saves: [await openSave(join(path, MODEL), path)],
-    close: () => Promise.resolve(),
   }),
 }
 
@@ -31,7 +30,7 @@ export const tfjs: CheckpointFormat = {
   name: 'TensorFlow.js',
   match: (head, fileName) =>
     /\d.*\.json$/i.test(fileName) && FIRST_ENTRIES.test(new TextDecoder().decode(head)),
-  open: async (path) => ({ saves: [await openSave(path, path)], close: () => Promise.resolve() }),
+  open: async (path) => ({ saves: [await openSave(path, path)] }),
 }
 
 /** @param path what the save is called: the JSON file, or the folder around it */

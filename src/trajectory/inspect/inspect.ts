@@ -49,7 +49,7 @@ export interface Inspection {
 
 /**
  * Looks an archive of checkpoints over. Files that can't be read, shapes that change and the like are listed among the
- * problems instead of thrown. The caller closes `trajectory`.
+ * problems instead of thrown.
  * @throws UsageError, CheckpointError, CheckpointFormatError where not even two checkpoints can be opened
  */
 export async function inspectTrajectory(path: string, options: InspectOptions = {}): Promise<Inspection> {
@@ -58,22 +58,15 @@ export async function inspectTrajectory(path: string, options: InspectOptions = 
     problems.push({ kind, message, path: at })
   })
   problems.sort((a, b) => compareNaturally(a.path ?? '', b.path ?? ''))
-  try {
-    const { checkpoints, stepUnit } = trajectory
-    const steps = checkpoints.map(({ step }) => step)
-    if (stepUnit !== 'save') problems.push(...findMissingSteps(steps, stepUnit))
-    const bytes = checkpoints.reduce((sum, checkpoint) => sum + checkpoint.bytes, 0)
-    const valuesRead = options.values ?? bytes <= READ_BY_DEFAULT
-    const values = valuesRead ? await valuesOf(trajectory, options, problems) : undefined
-    problems.push(
-      ...(values === undefined ? await equalFiles(trajectory) : valueProblems(trajectory, values)),
-    )
-    const tensors = reportTensors(checkpoints[0]!, values)
-    return { trajectory, bytes, spacing: spacingOf(steps), tensors, problems, valuesRead }
-  } catch (error) {
-    await trajectory.close()
-    throw error
-  }
+  const { checkpoints, stepUnit } = trajectory
+  const steps = checkpoints.map(({ step }) => step)
+  if (stepUnit !== 'save') problems.push(...findMissingSteps(steps, stepUnit))
+  const bytes = checkpoints.reduce((sum, checkpoint) => sum + checkpoint.bytes, 0)
+  const valuesRead = options.values ?? bytes <= READ_BY_DEFAULT
+  const values = valuesRead ? await valuesOf(trajectory, options, problems) : undefined
+  problems.push(...(values === undefined ? await equalFiles(trajectory) : valueProblems(trajectory, values)))
+  const tensors = reportTensors(checkpoints[0]!, values)
+  return { trajectory, bytes, spacing: spacingOf(steps), tensors, problems, valuesRead }
 }
 
 function valuesOf(
