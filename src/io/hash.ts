@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { basename } from 'node:path'
 
 import type { ErrorClass } from './corrupt.js'
 import { streamRange, withFile } from './ranged-file.js'
@@ -18,6 +19,14 @@ export async function fingerprintFile(path: string, Fault: ErrorClass, part = ''
     hash.update(await file.read(file.size - end, end))
     return hash.digest('hex')
   })
+}
+
+/** The identity of several files that are one thing, in their order: that of the one, or SHA-256 (hex) over those of all. */
+export async function fingerprintFiles(paths: readonly string[], Fault: ErrorClass): Promise<string> {
+  if (paths.length === 1) return fingerprintFile(paths[0]!, Fault)
+  const hash = createHash('sha256')
+  for (const path of paths) hash.update(`${basename(path)}:${await fingerprintFile(path, Fault)}\n`)
+  return hash.digest('hex')
 }
 
 /** SHA-256 (hex) of a whole file, read in pieces. */

@@ -1,5 +1,6 @@
 import { reasonOf } from '../errors.js'
 import type { ErrorClass } from './corrupt.js'
+import { withFile } from './ranged-file.js'
 
 /** A value takes some 70 bytes of memory, and two in the file; the log of a long run has some 100,000. */
 const MAX_VALUES = 2_000_000
@@ -30,6 +31,24 @@ export function parseJson(
   } catch (error) {
     throw new Fault(`${what} is no JSON: ${reasonOf(error)}`)
   }
+}
+
+/**
+ * What a file of JSON says, and its size.
+ * @param most the most bytes that such a file honestly has
+ * @throws Fault when it is larger, or no JSON
+ */
+export async function readJsonFile(
+  path: string,
+  most: number,
+  Fault: ErrorClass,
+  mend?: (text: string) => string,
+): Promise<{ json: unknown; bytes: number }> {
+  const bytes = await withFile(path, Fault, (file) => {
+    if (file.size > most) throw new Fault(`${path}: ${file.size} bytes are too many`)
+    return file.read(0, file.size)
+  })
+  return { json: parseJson(bytes, `${path}: corrupt: it`, Fault, mend), bytes: bytes.length }
 }
 
 /** Counts values, without making any: each but the first follows an opening bracket or a comma. */

@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
 import { CheckpointError } from '../../errors.js'
 import { decodeArray, decodeFloats } from '../../io/decode.js'
-import { fingerprintFile } from '../../io/hash.js'
+import { fingerprintFiles } from '../../io/hash.js'
 import { withFile } from '../../io/ranged-file.js'
 import { elementCount, isFloat, type DType } from '../../tensor.js'
 import type { TensorInfo } from '../checkpoint.js'
@@ -86,7 +85,7 @@ async function openFiles(
       const { dtype, shape } = tensor
       return { dtype, shape, data: decodeFloats(await readPieces(tensor), dtype) }
     },
-    fingerprint: () => fingerprintAll(files),
+    fingerprint: () => fingerprintFiles(files, CheckpointError),
   }
   return { saves: [save] }
 }
@@ -157,11 +156,4 @@ async function countOf(node: FlaxNode | undefined, file: string): Promise<number
   if (elementCount(node.shape) !== 1) return undefined
   const bytes = await readPieces({ pieces: node.pieces, file })
   return Number(decodeArray(bytes, node.dtype as DType)[0])
-}
-
-async function fingerprintAll(files: readonly string[]): Promise<string> {
-  if (files.length === 1) return fingerprintFile(files[0]!, CheckpointError)
-  const hash = createHash('sha256')
-  for (const file of files) hash.update(`${basename(file)}:${await fingerprintFile(file, CheckpointError)}\n`)
-  return hash.digest('hex')
 }

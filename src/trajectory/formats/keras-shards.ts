@@ -1,13 +1,11 @@
-import { createHash } from 'node:crypto'
 import { lstat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
 
 import { CheckpointError } from '../../errors.js'
-import { fingerprintFile } from '../../io/hash.js'
+import { fingerprintFiles } from '../../io/hash.js'
 import { Hdf5File } from '../../io/hdf5.js'
-import { parseJson } from '../../io/json.js'
-import { withFile } from '../../io/ranged-file.js'
+import { readJsonFile } from '../../io/json.js'
 import type { NotACheckpoint, Save } from './format.js'
 import type { KerasObject } from './keras-config.js'
 import { KERAS_FILE, openKerasSave, readKerasFiles } from './keras-hdf5.js'
@@ -46,11 +44,7 @@ export async function openKerasShards(path: string, model?: KerasObject): Promis
     fileName: basename(path),
     bytes: files.reduce((sum, { size }) => sum + size, 0),
     ...(await readKerasFiles(files, model)),
-    fingerprint: async () => {
-      const hash = createHash('sha256').update(await fingerprintFile(path, CheckpointError))
-      for (const file of files) hash.update(await fingerprintFile(file.path, CheckpointError))
-      return hash.digest('hex')
-    },
+    fingerprint: () => fingerprintFiles([path, ...files.map((file) => file.path)], CheckpointError),
   })
 }
 
@@ -90,11 +84,7 @@ function checkPlaces(path: string, files: readonly Hdf5File[], places: Places): 
 }
 
 async function readIndex(path: string): Promise<Places> {
-  const bytes = await withFile(path, CheckpointError, (file) => {
-    if (file.size > MAX_INDEX_BYTES) throw new CheckpointError(`${path}: ${file.size} bytes are too many`)
-    return file.read(0, file.size)
-  })
-  const json = parseJson(bytes, `${path}: corrupt: it`, CheckpointError)
+  const { json } = await readJsonFile(path, MAX_INDEX_BYTES, CheckpointError)
   const parsed = indexSchema.safeParse(json)
   if (!parsed.success)
     throw new CheckpointError(`${path}: corrupt: it has no 'weight_map' of variables to files`)

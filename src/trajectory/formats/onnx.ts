@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 
 import { CheckpointError } from '../../errors.js'
 import { decodeFloats } from '../../io/decode.js'
-import { fingerprintFile } from '../../io/hash.js'
+import { fingerprintFiles } from '../../io/hash.js'
 import { readStoredWeights, type StoredWeight } from '../../onnx/stored-weights.js'
 import { isInvented } from '../invented.js'
 import type { TensorInfo } from '../checkpoint.js'
@@ -62,10 +61,6 @@ async function openSave(
       const { dtype, shape, read } = requireFloat(tensors, name, path)
       return { dtype, shape, data: decodeFloats(await read(), dtype) }
     },
-    fingerprint: async () => {
-      const hash = createHash('sha256')
-      for (const file of [path, ...external]) hash.update(await fingerprintFile(file, CheckpointError))
-      return hash.digest('hex')
-    },
+    fingerprint: () => fingerprintFiles([path, ...external], CheckpointError),
   }
 }

@@ -1,8 +1,7 @@
 import { z } from 'zod'
 
 import { CheckpointError } from '../../errors.js'
-import { parseJson } from '../../io/json.js'
-import { withFile } from '../../io/ranged-file.js'
+import { readJsonFile } from '../../io/json.js'
 
 /** Topologies of large models take a few MB; a graph model's constants are in its shards. */
 const MAX_JSON_BYTES = 64 * 2 ** 20
@@ -41,13 +40,9 @@ export type ManifestGroup = z.infer<typeof manifestSchema>['weightsManifest'][nu
 export async function readManifest(
   path: string,
 ): Promise<{ groups: readonly ManifestGroup[]; bytes: number }> {
-  const bytes = await withFile(path, CheckpointError, (file) => {
-    if (file.size > MAX_JSON_BYTES) throw new CheckpointError(`${path}: ${file.size} bytes are too many`)
-    return file.read(0, file.size)
-  })
-  const json = parseJson(bytes, `${path}: corrupt: it`, CheckpointError)
+  const { json, bytes } = await readJsonFile(path, MAX_JSON_BYTES, CheckpointError)
   const parsed = manifestSchema.safeParse(json)
-  if (parsed.success) return { groups: parsed.data.weightsManifest, bytes: bytes.length }
+  if (parsed.success) return { groups: parsed.data.weightsManifest, bytes }
   const issue = parsed.error.issues[0]
   throw new CheckpointError(
     `${path}: corrupt: no weightsManifest of TensorFlow.js: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`,

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto'
 import { basename, join } from 'node:path'
 
 import { CheckpointError } from '../../errors.js'
-import { fingerprintFile } from '../../io/hash.js'
+import { fingerprintFiles } from '../../io/hash.js'
 import { requireFloat, type CheckpointFormat, type FolderFormat, type Save } from './format.js'
 import { readManifest, type ManifestGroup } from './tfjs-manifest.js'
 import { placeGroup, readWeight, type TfjsTensor } from './tfjs-weights.js'
@@ -47,12 +46,7 @@ async function openSave(json: string, path: string): Promise<Save> {
       const tensor = requireFloat(tensors, name, path)
       return { dtype: tensor.dtype, shape: tensor.shape, data: await readWeight(tensor, path) }
     },
-    fingerprint: async () => {
-      const hash = createHash('sha256').update(await fingerprintFile(json, CheckpointError))
-      for (const file of files.keys())
-        hash.update(`${basename(file)}:${await fingerprintFile(file, CheckpointError)}\n`)
-      return hash.digest('hex')
-    },
+    fingerprint: () => fingerprintFiles([json, ...files.keys()], CheckpointError),
   }
 }
 

@@ -1,9 +1,8 @@
+import { stat } from 'node:fs/promises'
 import { z } from 'zod'
 
 import { CheckpointError } from '../../errors.js'
-import { parseJson } from '../../io/json.js'
-import { withFile } from '../../io/ranged-file.js'
-import { stat } from 'node:fs/promises'
+import { readJsonFile } from '../../io/json.js'
 import { countersOf, type Counters } from './format.js'
 
 /** The Hugging Face Trainer's record of its progress, beside the weights of each save. */
@@ -29,11 +28,7 @@ export async function readTrainerState(path: string): Promise<Counters | undefin
 
 /** A JSON file as Python writes it. Throws CheckpointError when it is none. */
 export async function readJson(path: string): Promise<unknown> {
-  const bytes = await withFile(path, CheckpointError, (file) => {
-    if (file.size > MAX_JSON_BYTES) throw new CheckpointError(`${path}: ${file.size} bytes are too many`)
-    return file.read(0, file.size)
-  })
-  return parseJson(bytes, `${path}: corrupt: it`, CheckpointError, withoutNaN)
+  return (await readJsonFile(path, MAX_JSON_BYTES, CheckpointError, withoutNaN)).json
 }
 
 /** Python writes NaN and Infinity into JSON (a logged gradient norm that overflowed); they count as null. */
