@@ -5,10 +5,17 @@ import { basename, join } from 'node:path'
 
 import { CheckpointError, reasonOf } from '../../errors.js'
 import { fingerprintFile } from '../../io/hash.js'
-import { npyFile, type NpyBytes } from '../../io/npy.js'
+import { npyFile } from '../../io/npy.js'
 import { withFile } from '../../io/ranged-file.js'
 import { requireFloat, type FolderFormat } from './format.js'
-import { countersIn, describeArray, readArray, withoutCounters, type NumpyTensor } from './numpy-arrays.js'
+import {
+  countersIn,
+  describeArray,
+  headIn,
+  readArray,
+  withoutCounters,
+  type NumpyTensor,
+} from './numpy-arrays.js'
 
 const NPY = '.npy'
 
@@ -20,10 +27,6 @@ const MAX_FOLDERS_LOOKED_INTO = 64
 
 /** As many as an archive may have entries. */
 const MAX_FILES = 500_000
-
-/** The first bytes of a file hold its header; longer ones come with the second read. */
-const HEAD_BYTES = 256
-const LONGEST_HEAD_BYTES = 66_000
 
 /**
  * A folder of .npy files for each checkpoint, one for each tensor; folders in it become `folder/name`. Its own name must
@@ -95,14 +98,8 @@ async function listArrays(folder: string, prefix: string, depth: number): Promis
 
 /** A file's header by range, with the file's size for what it promises. */
 async function describeFile(path: string, name: string): Promise<NumpyTensor> {
-  const source: NpyBytes = { ...(await npyFile(path, name, CheckpointError)) }
-  return withFile(path, CheckpointError, (file) =>
-    describeArray(source, async function* () {
-      const first = Math.min(file.size, HEAD_BYTES)
-      yield await file.read(0, first)
-      yield await file.read(first, Math.min(file.size - first, LONGEST_HEAD_BYTES))
-    }),
-  )
+  const source = await npyFile(path, name, CheckpointError)
+  return withFile(path, CheckpointError, (file) => describeArray(source, () => headIn(file, 0, file.size)))
 }
 
 async function fingerprintAll(folder: string, names: readonly string[]): Promise<string> {

@@ -4,16 +4,20 @@ import { constants, inflateRawSync } from 'node:zlib'
 import { CheckpointError, reasonOf } from '../../errors.js'
 import { fingerprintFile } from '../../io/hash.js'
 import { withFile, type RangedFile } from '../../io/ranged-file.js'
-import { listZip, streamZipEntry, zipDataRange, type ZipEntry } from '../../io/zip.js'
+import { firstZipEntry, listZip, streamZipEntry, zipDataRange, type ZipEntry } from '../../io/zip.js'
 import { requireFloat, type CheckpointFormat, type Save } from './format.js'
-import { countersIn, describeArray, readArray, withoutCounters, type NumpyTensor } from './numpy-arrays.js'
+import {
+  countersIn,
+  describeArray,
+  headIn,
+  readArray,
+  withoutCounters,
+  type NumpyTensor,
+} from './numpy-arrays.js'
 
-const ZIP_SIGNATURE = [0x50, 0x4b, 0x03, 0x04]
 const NPY = '.npy'
 
-/** Headers of arrays take 128 bytes; longer ones come with the second read. */
-const HEAD_BYTES = 256
-const LONGEST_HEAD_BYTES = 66_000
+/** Of a packed entry: what unpacks to more than a usual header, and to more than the longest. */
 const DEFLATED_HEAD_BYTES = 384
 const LONGEST_DEFLATED_HEAD_BYTES = 4096
 
@@ -25,8 +29,7 @@ export const npz: CheckpointFormat = {
   name: 'NumPy archives',
   alsoHolds: 'data in a NumPy archive, not a checkpoint',
   match: (head, fileName) =>
-    /\d/.test(fileName) &&
-    (/\.npz$/i.test(fileName) || (ZIP_SIGNATURE.every((byte, i) => head[i] === byte) && firstIsArray(head))),
+    /\d/.test(fileName) && (/\.npz$/i.test(fileName) || firstZipEntry(head)?.endsWith(NPY) === true),
   open: async (path) => {
     const opened = await withFile(path, CheckpointError, openSave)
     return 'reason' in opened ? opened : { saves: [opened] }
@@ -72,9 +75,7 @@ async function* headOf(file: RangedFile, entry: ZipEntry): AsyncGenerator<Uint8A
     yield inflateStart(more, file, entry).subarray(start.length)
     return
   }
-  const first = Math.min(length, HEAD_BYTES)
-  yield await file.read(offset, first)
-  yield await file.read(offset + first, Math.min(length - first, LONGEST_HEAD_BYTES))
+  yield* headIn(file, offset, length)
 }
 
 /** What the first bytes of a deflated entry hold: at most some thousand times as much, whatever they are. */
@@ -84,10 +85,4 @@ function inflateStart(bytes: Uint8Array, { path }: RangedFile, { name }: ZipEntr
   } catch (error) {
     throw new CheckpointError(`${path}: corrupt zip archive: entry '${name}': ${reasonOf(error)}`)
   }
-}
-
-/** In a zip archive's first local header the entry's name is at byte 30. */
-function firstIsArray(head: Uint8Array): boolean {
-  const length = head[26]! + 256 * head[27]!
-  return new TextDecoder().decode(head.subarray(30, 30 + length)).endsWith(NPY)
 }

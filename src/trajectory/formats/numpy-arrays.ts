@@ -1,5 +1,6 @@
 import { CheckpointError } from '../../errors.js'
 import { openNpy, type NpyBytes } from '../../io/npy.js'
+import type { RangedFile } from '../../io/ranged-file.js'
 import { elementCount, type FloatArray, type Tensor } from '../../tensor.js'
 import type { TensorInfo } from '../checkpoint.js'
 import { COUNTERS, countersOf, type Counters, type FloatTensorInfo } from './format.js'
@@ -27,6 +28,17 @@ export async function describeArray(source: NpyBytes, head: NpyBytes['open']): P
   if ('dtype' in array) return { name, shape: array.shape, dtype: array.dtype, source }
   const dtype = UNREAD_FLOAT.test(array.type) ? 'float16' : 'uint8'
   return { name, shape: array.shape, dtype, unsupported: array.type, source }
+}
+
+/** Headers of arrays take 128 bytes; the longest that are read come with a second read. */
+const HEAD_BYTES = 256
+const LONGEST_HEAD_BYTES = 66_000
+
+/** The first bytes of an array that lies at [offset, offset + length) of a file, as many as are asked for. */
+export async function* headIn(file: RangedFile, offset: number, length: number): AsyncGenerator<Uint8Array> {
+  const first = Math.min(length, HEAD_BYTES)
+  yield await file.read(offset, first)
+  yield await file.read(offset + first, Math.min(length - first, LONGEST_HEAD_BYTES))
 }
 
 /** All values of a float array, in row-major order. */
