@@ -117,12 +117,8 @@ function assign(
     candidates.filter(({ certain }) => certain),
     [uniquePairs, (left) => byName(left, layers), firstCopy],
   )
-  const owners = new Map(sure.matches.map(({ parameter, tensor }) => [parameter.name, ownerOf(tensor.name)]))
-  const known: Layers = (parameter) =>
-    new Set([
-      ...layers(parameter),
-      ...[...(parameter.neighbours ?? [])].flatMap((name) => owners.get(name) ?? []),
-    ])
+  const told = layersOf(sure.matches)
+  const known: Layers = (parameter) => new Set([...layers(parameter), ...told(parameter)])
   const taken = new Set(sure.matches.flatMap(({ parameter, tensor }) => [parameter, tensor]))
   const rest = takePairs(
     candidates.filter((one) => !one.certain && !taken.has(one.parameter) && !taken.has(one.tensor)),
@@ -136,6 +132,12 @@ function assign(
 
 /** For each weight the layers of the checkpoint that the graph shows it to be in. */
 export type Layers = (parameter: NetworkTensor) => ReadonlySet<string>
+
+/** The layers of the checkpoint that a parameter's neighbours in the graph are bound to. */
+export function layersOf(pairs: readonly Pick<Match, 'parameter' | 'tensor'>[]): Layers {
+  const owners = new Map(pairs.map(({ parameter, tensor }) => [parameter.name, ownerOf(tensor.name)]))
+  return ({ neighbours }) => new Set([...(neighbours ?? [])].flatMap((name) => owners.get(name) ?? []))
+}
 
 /** More than names can have in common. */
 const SAME_LAYER = 1000

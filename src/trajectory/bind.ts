@@ -3,11 +3,16 @@ import { listNames } from '../listing.js'
 import { isFloat } from '../tensor.js'
 import { describeMismatch } from './bind-report.js'
 import type { Attempt } from './bind-names.js'
-import type { TensorInfo } from './checkpoint.js'
 import { withReshape } from './layout.js'
 import type { NameMap } from './map-file.js'
 import { mismatchOf } from './mismatch.js'
-import type { BoundCheckpoint, BoundPair, Evidence, NetworkTensor } from './network.js'
+import {
+  floatTensors,
+  type BoundCheckpoint,
+  type BoundPair,
+  type Evidence,
+  type NetworkTensor,
+} from './network.js'
 import { submoduleOf } from './submodule.js'
 import { tie, type Tie, type Ties } from './tie.js'
 import { findTied, type TiedTensor } from './tied.js'
@@ -87,11 +92,6 @@ export async function bind(
   }
   const binding = bindingOf(ties, parameters, first!, options)
   return { ...binding, tied, unmoved, ...(prefix !== '' && { submodule: { prefix, outside } }) }
-}
-
-/** The float tensors of a checkpoint. */
-export function floatTensors({ tensors }: Pick<BoundCheckpoint, 'tensors'>): TensorInfo[] {
-  return [...tensors.values()].filter(({ dtype }) => isFloat(dtype))
 }
 
 function bindingOf(

@@ -1,11 +1,11 @@
 import { elementCount, isFloat } from '../tensor.js'
 import { affinity } from './affinity.js'
 import { takePairs, bestPairs } from './assign.js'
-import { floatTensors, type BindOptions } from './bind.js'
+import type { BindOptions } from './bind.js'
 import type { TensorInfo } from './checkpoint.js'
 import { withReshape } from './layout.js'
 import { OPEN, writeMap, type MapEntry, type NameMap } from './map-file.js'
-import type { BoundCheckpoint, BoundPair, NetworkTensor } from './network.js'
+import { floatTensors, type BoundCheckpoint, type BoundPair, type NetworkTensor } from './network.js'
 import { pairLayout } from './pair-layout.js'
 import { tie, type Tie } from './tie.js'
 

@@ -1,6 +1,6 @@
 import type { WeightUse } from '../onnx/weight-use.js'
-import type { DType, FloatArray } from '../tensor.js'
-import type { Checkpoint } from './checkpoint.js'
+import { isFloat, type DType, type FloatArray } from '../tensor.js'
+import type { Checkpoint, TensorInfo } from './checkpoint.js'
 import type { Layout } from './layout.js'
 
 /** An initializer of the network. */
@@ -37,4 +37,9 @@ export interface BoundPair extends Layout {
   /** The network's shape, where it is not that of the transposed tensor. */
   readonly reshaped?: readonly number[]
   readonly by: Evidence
+}
+
+/** The float tensors of a checkpoint. */
+export function floatTensors({ tensors }: Pick<BoundCheckpoint, 'tensors'>): TensorInfo[] {
+  return [...tensors.values()].filter(({ dtype }) => isFloat(dtype))
 }

@@ -1,15 +1,13 @@
-import { isFloat } from '../tensor.js'
 import { applyMap, type Mapped } from './apply-map.js'
 import { bindNames, type Attempt, type Place } from './bind-names.js'
 import { matchShapes } from './bind-shapes.js'
-import { matchValues, type Match, type ValueMatches } from './bind-values.js'
+import { layersOf, matchValues, type Match, type ValueMatches } from './bind-values.js'
 import type { TensorInfo } from './checkpoint.js'
 import type { Layout } from './layout.js'
 import type { NameMap } from './map-file.js'
-import type { BoundCheckpoint, Evidence, NetworkTensor } from './network.js'
+import { floatTensors, type BoundCheckpoint, type Evidence, type NetworkTensor } from './network.js'
 import { findOrigin } from './origin.js'
 import { settleLayouts, type Fitted } from './settle.js'
-import { ownerOf } from './translate.js'
 
 /** A parameter and its tensor. */
 export interface Tie {
@@ -51,7 +49,7 @@ export async function tie(
   { map, others }: { readonly map?: NameMap; readonly others?: readonly BoundCheckpoint[] },
 ): Promise<Ties> {
   const [first] = checkpoints
-  const tensors = [...first!.tensors.values()].filter(({ dtype }) => isFloat(dtype))
+  const tensors = floatTensors(first!)
   const mapped = applyMap(map ?? {}, parameters, first!.tensors)
   const attempt = bindNames(parameters, tensors).best
   const open = withoutMapped(mapped, parameters, tensors)
@@ -151,10 +149,4 @@ async function tieTheRest(
   const found = matchShapes(unbound.parameters, unbound.tensors, layers, conventional)
   const own = found.matches.map((match): Tie => ({ ...match, by: 'shape' }))
   return { ties: own, ambiguous: found.ambiguous, reordered: [] }
-}
-
-/** The layers of the checkpoint that a parameter's neighbours in the graph are bound to. */
-function layersOf(ties: readonly Tie[]): (parameter: NetworkTensor) => ReadonlySet<string> {
-  const owners = new Map(ties.map(({ parameter, tensor }) => [parameter.name, ownerOf(tensor.name)]))
-  return ({ neighbours }) => new Set([...(neighbours ?? [])].flatMap((name) => owners.get(name) ?? []))
 }

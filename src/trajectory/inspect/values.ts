@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 
 import { CheckpointError } from '../../errors.js'
-import { isFloat, type FloatArray } from '../../tensor.js'
+import type { FloatArray } from '../../tensor.js'
 import type { Checkpoint, TensorInfo, Trajectory } from '../checkpoint.js'
+import { floatTensors } from '../network.js'
 import { measureMotion, type Motion } from './motion.js'
 import type { Distances } from './place.js'
 
@@ -28,7 +29,7 @@ type Weights = ReadonlyMap<string, FloatArray>
 /** Reads every float tensor of every checkpoint once, in order; three checkpoints are in memory at a time. */
 export async function readValues(trajectory: Trajectory, options: ValuesOptions): Promise<Values> {
   const { checkpoints } = trajectory
-  const tensors = floatTensors(checkpoints[0]!)
+  const tensors = readableTensors(checkpoints[0]!)
   const motions = new Map(
     tensors.map(({ name }) => [name, new Array<Motion | undefined>(checkpoints.length)]),
   )
@@ -59,10 +60,9 @@ export async function readValues(trajectory: Trajectory, options: ValuesOptions)
   return { motions, distances, identities }
 }
 
-export function floatTensors(checkpoint: Checkpoint): TensorInfo[] {
-  return [...checkpoint.tensors.values()].filter(
-    ({ dtype, unsupported }) => isFloat(dtype) && unsupported === undefined,
-  )
+/** The float tensors in a type that is read. */
+function readableTensors(checkpoint: Checkpoint): TensorInfo[] {
+  return floatTensors(checkpoint).filter(({ unsupported }) => unsupported === undefined)
 }
 
 async function readAll(
