@@ -1,9 +1,8 @@
 import type { ArgumentsCamelCase, Argv, CommandModule, Options } from 'yargs'
 import { EXIT } from '../errors.js'
-import { WEIGHT_KINDS } from '../trajectory/formats/format.js'
 import { inspectTrajectory, type Inspection } from '../trajectory/inspect/inspect.js'
 import { parseStepRange } from '../trajectory/step-range.js'
-import { checkOptions } from './check-options.js'
+import { checkpointCommand, WEIGHTS_OPTION } from './checkpoint-options.js'
 import { checkMapTarget, reportBinding, type BindingReport } from './inspect-binding.js'
 import { renderInspection } from './inspect-summary.js'
 import { countDisplay } from './progress.js'
@@ -43,11 +42,7 @@ const OPTIONS = {
     describe: 'Write such a file: how names are matched, "?" where that is open',
   },
   steps: { type: 'string', describe: 'Look at these steps only: FROM:TO:STRIDE, inclusive' },
-  weights: {
-    choices: WEIGHT_KINDS,
-    default: 'raw' as const,
-    describe: 'Of checkpoints that hold both: the weights themselves, or their running average',
-  },
+  ...WEIGHTS_OPTION,
   values: {
     type: 'boolean',
     describe: 'Read all numbers, or with --no-values headers only [read up to 2 GiB]',
@@ -57,14 +52,7 @@ const OPTIONS = {
 } as const satisfies Record<string, Options>
 
 function options(yargs: Argv) {
-  return yargs
-    .positional('checkpoints', {
-      type: 'string',
-      demandOption: true,
-      describe: 'Folder of checkpoints, or one file that holds many',
-    })
-    .options(OPTIONS)
-    .middleware(checkOptions({ ...OPTIONS, checkpoints: {} }), true)
+  return checkpointCommand(yargs, OPTIONS)
 }
 
 async function inspect(argv: InspectArguments): Promise<number> {

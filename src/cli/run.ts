@@ -6,9 +6,8 @@ import { runReplay } from '../replay/run.js'
 import type { RunResult } from '../replay/run.js'
 import { openResults } from '../tables/read.js'
 import { GRANULARITIES } from '../tables/schema.js'
-import { WEIGHT_KINDS } from '../trajectory/formats/format.js'
 import { parseStepRange } from '../trajectory/step-range.js'
-import { checkOptions } from './check-options.js'
+import { checkpointCommand, WEIGHTS_OPTION } from './checkpoint-options.js'
 import { DATA_OPTIONS, readDataOptions } from './data-options.js'
 import { onInterrupt } from './interrupt.js'
 import { LOSS_OPTIONS, readLoss } from './loss-options.js'
@@ -87,11 +86,7 @@ const OPTIONS = {
   },
   ...DATA_OPTIONS,
   steps: { type: 'string', describe: 'Use only these steps: FROM:TO:STRIDE, inclusive' },
-  weights: {
-    choices: WEIGHT_KINDS,
-    default: 'raw' as const,
-    describe: 'Of checkpoints that hold both: the weights themselves, or their running average',
-  },
+  ...WEIGHTS_OPTION,
   tolerance: {
     type: 'number',
     default: 0.001,
@@ -118,15 +113,7 @@ const OPTIONS = {
 } as const satisfies Record<string, Options>
 
 function options(yargs: Argv) {
-  return yargs
-    .positional('checkpoints', {
-      type: 'string',
-      demandOption: true,
-      describe:
-        'Folder of checkpoints as PyTorch, safetensors, Keras, TensorFlow, tfjs, Flax, ONNX or NumPy, or one file of many saves',
-    })
-    .options(OPTIONS)
-    .middleware(checkOptions({ ...OPTIONS, checkpoints: {} }), true)
+  return checkpointCommand(yargs, OPTIONS)
 }
 
 async function run(argv: RunArguments): Promise<number> {
