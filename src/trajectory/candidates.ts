@@ -3,6 +3,7 @@ import { basename, join } from 'node:path'
 
 import { CheckpointError, reasonOf, RetrogradError } from '../errors.js'
 import { mapLimited } from '../io/concurrency.js'
+import { compareNaturally } from '../listing.js'
 import type { LeftOut } from './checkpoint.js'
 import type { OnFault } from './fault.js'
 import { FOLDER_FORMATS } from './formats/index.js'
@@ -10,7 +11,6 @@ import type { Opener, WeightKind } from './formats/format.js'
 import { refusedFolder } from './formats/refused-folders.js'
 import {
   CHECKPOINT_EXTENSION,
-  compareNaturally,
   isAverage,
   isStepFolder,
   numbersInName,
@@ -20,8 +20,6 @@ import {
 } from './names.js'
 import { recognise } from './recognise.js'
 import { stepFolder } from './step-folder.js'
-
-export { recognise } from './recognise.js'
 
 /** Files whose headers are read at a time: enough to keep a disk busy, few enough for any limit on open files. */
 export const CONCURRENT_FILES = 16

@@ -161,10 +161,3 @@ function safe(digits: string | undefined): number | undefined {
   const value = Number(digits ?? NaN)
   return Number.isSafeInteger(value) ? value : undefined
 }
-
-/** Compares names as people do: digits by their value, so that `step-2` comes before `step-10`. */
-export function compareNaturally(a: string, b: string): number {
-  return natural.compare(a, b) || (a < b ? -1 : 1)
-}
-
-const natural = new Intl.Collator('en', { numeric: true })

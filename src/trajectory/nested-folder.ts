@@ -2,13 +2,8 @@ import type { Dirent } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import {
-  CHECKPOINT_EXTENSION,
-  compareNaturally,
-  isStepFolder,
-  reasonToLeaveOut,
-  reasonToLeaveOutFolder,
-} from './names.js'
+import { compareNaturally } from '../listing.js'
+import { CHECKPOINT_EXTENSION, isStepFolder, reasonToLeaveOut, reasonToLeaveOutFolder } from './names.js'
 
 /** `lightning_logs/version_0/checkpoints` is three deep; no trainer goes much further. */
 const MAX_DEPTH = 4

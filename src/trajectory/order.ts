@@ -1,8 +1,8 @@
 import { CheckpointError } from '../errors.js'
-import { listNames } from '../listing.js'
+import { compareNaturally, listNames } from '../listing.js'
 import type { StepUnit } from './checkpoint.js'
 import { COUNTERS, type Save } from './formats/format.js'
-import { compareNaturally, NAME_UNITS, numbersInName } from './names.js'
+import { NAME_UNITS, numbersInName } from './names.js'
 
 /** A save with its step. */
 export interface Placed {

@@ -2,11 +2,11 @@ import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
 import { CheckpointError, RetrogradError } from '../errors.js'
-import { listNames } from '../listing.js'
+import { compareNaturally, listNames } from '../listing.js'
 import type { CheckpointFormat, FormatOptions, Opener, WeightKind } from './formats/format.js'
 import { refusedFolder } from './formats/refused-folders.js'
 import { readTrainerState, TRAINER_STATE } from './formats/trainer-state.js'
-import { compareNaturally, isAverage, mayBeStepFolder, reasonToLeaveOut } from './names.js'
+import { isAverage, mayBeStepFolder, reasonToLeaveOut } from './names.js'
 import { recognise } from './recognise.js'
 
 /** How far below a step's folder its file may lie: `checkpoint-500/global_step500/mp_rank_00_model_states.pt`. */

@@ -2,7 +2,8 @@ import { expect } from 'chai'
 
 import { UsageError } from '../../src/errors.js'
 import { checkFinite } from '../../src/trajectory/finite.js'
-import { compareNaturally, isAverage, numbersInName, reasonToLeaveOut } from '../../src/trajectory/names.js'
+import { compareNaturally } from '../../src/listing.js'
+import { isAverage, numbersInName, reasonToLeaveOut } from '../../src/trajectory/names.js'
 import { parseStepRange } from '../../src/trajectory/step-range.js'
 
 /** Names of files and folders as trainers write them, and the numbers in them. */

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 
 import { DataError, UsageError } from '../../errors.js'
+import { compareNaturally } from '../../listing.js'
 import type { ArrayFile, StoredArray } from '../stored-array.js'
 import { arrowArrays } from './arrow.js'
 import { concatArrays } from './concat.js'
@@ -21,11 +22,9 @@ const SHARD = /^(.*)-(\d+)-of-(\d+)\.(parquet|arrow)$/
 /** What HF datasets leaves beside the data: indices and results of map(). */
 const CACHE = /^cache-/
 
-const natural = new Intl.Collator('en', { numeric: true })
-
 /** The names of a folder's files that are parts of tables. */
 export function shardNames(names: readonly string[]): string[] {
-  return names.filter((name) => extname(name) in READERS && !CACHE.test(name)).sort(natural.compare)
+  return names.filter((name) => extname(name) in READERS && !CACHE.test(name)).sort(compareNaturally)
 }
 
 /**
