@@ -1,3 +1,4 @@
+import { isatty } from 'node:tty'
 import pc from 'picocolors'
 import type { Colors } from 'picocolors/types.js'
 
@@ -65,5 +66,6 @@ export function byteSize(bytes: number): string {
 /** On a terminal, and where FORCE_COLOR asks for it; CI logs and pipes stay plain. */
 export function colors(): Colors {
   const forced = !['', '0', undefined].includes(process.env.FORCE_COLOR)
-  return pc.createColors(pc.isColorSupported && (forced || process.stdout.isTTY))
+  // stdout.isTTY won't do: it is undefined for a pipe, for which createColors has a rule of its own, colors wherever CI is set
+  return pc.createColors(pc.isColorSupported && (forced || isatty(process.stdout.fd)))
 }

@@ -15,11 +15,16 @@ export interface Outcome {
 export interface SpawnOptions {
   /** Called with the process and everything that it wrote to stderr so far. */
   readonly onStderr?: (child: ReturnType<typeof spawn>, text: string) => void
+  /** Replaces variables of the environment; undefined takes one away. */
+  readonly env?: Readonly<Record<string, string | undefined>>
 }
+
+/** What decides about colors is taken away, so that tests see the same wherever they run. */
+const PLAIN = { CI: undefined, FORCE_COLOR: undefined, NO_COLOR: undefined }
 
 /** Runs the command line as a user does. */
 export async function retrograd(args: readonly string[], options: SpawnOptions = {}): Promise<Outcome> {
-  const env = { ...process.env, FORCE_COLOR: '', NO_COLOR: '1' }
+  const env = { ...process.env, ...PLAIN, ...options.env }
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env })
   let [stdout, stderr] = ['', '']
   child.stdout.on('data', (chunk: Buffer) => {

@@ -115,6 +115,18 @@ describe('retrograd inspect', () => {
     expect(stdout).to.match(/fits .*step-30\/model\.onnx\n +12 tensors bound by name/)
   })
 
+  it('is plain in a pipe, and in the logs of CI, unless colors are asked for', async () => {
+    const isColored = async (env: Readonly<Record<string, string>>): Promise<boolean> => {
+      const { status, stdout } = await retrograd(['inspect', join(FORMATS, 'timm')], { env })
+      expect(status).to.equal(0)
+      return stdout.includes('\x1b[')
+    }
+    expect(await isColored({})).to.equal(false)
+    expect(await isColored({ CI: 'true' })).to.equal(false)
+    expect(await isColored({ CI: 'true', FORCE_COLOR: '1' })).to.equal(true)
+    expect(await isColored({ NO_COLOR: '1', FORCE_COLOR: '1' })).to.equal(false)
+  })
+
   it('refuses what cannot be read with the remedy of run', async () => {
     const { status, stderr } = await retrograd(['inspect', join(FORMATS, 'refused/torch-distributed')])
     expect(status).to.equal(3)
