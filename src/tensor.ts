@@ -93,6 +93,10 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1)
 }
 
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, axis) => size === b[axis])
+}
+
 /** A shape as people write it: `100 x 784`, or `scalar`. */
 export function formatShape(shape: readonly (number | string)[]): string {
   return shape.length === 0 ? 'scalar' : shape.join(' x ')

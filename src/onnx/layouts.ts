@@ -1,5 +1,5 @@
 import { UnsupportedModelError } from '../errors.js'
-import { BYTES_PER_ELEMENT } from '../tensor.js'
+import { BYTES_PER_ELEMENT, sameShape } from '../tensor.js'
 import { inverseOf, isIdentity, transposeBytes, transposedShape } from '../transpose.js'
 import { constantOf } from './from-proto.js'
 import type { Graph, Initializer, Node } from './graph.js'
@@ -115,8 +115,4 @@ function freeName(name: string, taken: Set<string>): string {
   const free = taken.has(name) ? freeName(`${name}_`, taken) : name
   taken.add(free)
   return free
-}
-
-function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((size, axis) => size === b[axis])
 }

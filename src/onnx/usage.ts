@@ -1,5 +1,6 @@
 import { intAttribute, intsAttribute } from './attributes.js'
 import type { Graph, Node } from './graph.js'
+import { nodesReading } from './reading-nodes.js'
 
 /** What a tensor is to the network. */
 export type Role = 'weight' | 'bias' | 'norm' | 'embedding' | 'buffer'
@@ -83,29 +84,28 @@ export interface Reading {
 /** The first reader of a tensor, or of what hands it on, that gives it a role; undefined where none does. */
 export function readingOf(graph: Graph, tensor: string, rank: number): Reading | undefined {
   const axes = Array.from({ length: rank }, (_, axis) => axis)
-  return follow(graph.nodes, tensor, axes, new Set())
+  return follow(graph, tensor, axes, new Set())
 }
 
 /** `seen` are the values that were followed before, to no end. */
-function follow(nodes: readonly Node[], value: string, axes: Axes, seen: Set<string>): Reading | undefined {
+function follow(graph: Graph, value: string, axes: Axes, seen: Set<string>): Reading | undefined {
   const key = `${axes === undefined ? 'part' : 'whole'} ${value}`
   if (seen.has(key)) return undefined
   seen.add(key)
-  for (const node of nodes) {
-    const input = node.inputs.indexOf(value)
-    if (input < 0 || node.domain !== '') continue
-    const reading = passedOn(nodes, node, axes, seen) ?? readBy(node, input, axes)
+  for (const node of nodesReading(graph, value)) {
+    if (node.domain !== '') continue
+    const reading = passedOn(graph, node, axes, seen) ?? readBy(node, node.inputs.indexOf(value), axes)
     if (reading !== undefined) return reading
   }
   return undefined
 }
 
-function passedOn(nodes: readonly Node[], node: Node, axes: Axes, seen: Set<string>): Reading | undefined {
+function passedOn(graph: Graph, node: Node, axes: Axes, seen: Set<string>): Reading | undefined {
   const passing = PASSING[node.op]
   if (passing === undefined) return undefined
   const after = passing(node, axes)
   for (const output of node.outputs) {
-    const reading = follow(nodes, output, after, seen)
+    const reading = follow(graph, output, after, seen)
     if (reading !== undefined) return reading
   }
   return undefined

@@ -1,5 +1,6 @@
 import { intAttribute } from './attributes.js'
 import type { Graph, Node } from './graph.js'
+import { nodesReading } from './reading-nodes.js'
 import { readingOf } from './usage.js'
 
 /** What the index along an axis of a weight counts: output channels, input channels, or places of a window. */
@@ -56,18 +57,12 @@ export function weightUseOf(graph: Graph, tensor: string, rank: number): WeightU
  * For each initializer the others that belong to the same layer as far as the graph tells: those that the node beside it
  * reads, or a node that reads that node's result (MatMul and the Add of its bias), in both directions.
  */
-export function neighboursOf({ nodes, initializers }: Graph): ReadonlyMap<string, ReadonlySet<string>> {
-  const readers = new Map<string, Node[]>()
-  for (const node of nodes)
-    for (const input of new Set(node.inputs)) {
-      const known = readers.get(input)
-      if (known === undefined) readers.set(input, [node])
-      else known.push(node)
-    }
+export function neighboursOf(graph: Graph): ReadonlyMap<string, ReadonlySet<string>> {
+  const { initializers } = graph
   const found = new Map([...initializers.keys()].map((name) => [name, new Set<string>()]))
   for (const [name, beside] of found) {
-    const own = readers.get(name) ?? []
-    const after = own.flatMap(({ outputs }) => outputs.flatMap((output) => readers.get(output) ?? []))
+    const own = nodesReading(graph, name)
+    const after = own.flatMap(({ outputs }) => outputs.flatMap((output) => nodesReading(graph, output)))
     for (const other of [...own, ...after].flatMap(({ inputs }) => inputs)) {
       if (other === name || !initializers.has(other)) continue
       beside.add(other)

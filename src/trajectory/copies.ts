@@ -1,9 +1,10 @@
-import { isFloat } from '../tensor.js'
 import { RetrogradError } from '../errors.js'
 import type { LeftOut } from './checkpoint.js'
 import { differenceBetween } from './consistency.js'
 import { COUNTERS, type Save } from './formats/format.js'
 import { numbersInName, stem } from './names.js'
+import { readableTensors } from './network.js'
+import { sameNumbers } from './numbers.js'
 
 const VERSION = /-v\d+$/i
 
@@ -56,11 +57,9 @@ function hasNumbers({ fileName }: Save): boolean {
 async function holdTheSame(one: Save, other: Save): Promise<boolean> {
   if (differenceBetween({ ...one, step: 0 }, { ...other, step: 0 }, 'save') !== undefined) return false
   try {
-    for (const { name, dtype, unsupported } of one.tensors.values()) {
-      if (!isFloat(dtype) || unsupported !== undefined) continue
+    for (const { name } of readableTensors(one)) {
       const [here, there] = [await one.read(name), await other.read(name)]
-      if (here.dtype !== there.dtype || here.data.some((value, i) => !Object.is(value, there.data[i])))
-        return false
+      if (here.dtype !== there.dtype || !sameNumbers(here.data, there.data)) return false
     }
     return true
   } catch (error) {

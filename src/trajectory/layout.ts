@@ -1,5 +1,5 @@
 import type { AxisMeaning, WeightUse } from '../onnx/weight-use.js'
-import { elementCount } from '../tensor.js'
+import { elementCount, sameShape } from '../tensor.js'
 import { isIdentity, transposedShape } from '../transpose.js'
 import { conventionOf, isFlax, isTable, type Convention } from './translate.js'
 
@@ -25,10 +25,6 @@ export interface UsedShape extends Shaped {
 /** The layout with its permutation left out where it moves nothing. */
 export function layoutOf(permutation: readonly number[]): Layout {
   return isIdentity(permutation) ? {} : { permutation }
-}
-
-export function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((size, axis) => size === b[axis])
 }
 
 /** Whether a layout gives the network's shape without a reshape. */

@@ -39,6 +39,16 @@ export interface BoundPair extends Layout {
   readonly by: Evidence
 }
 
+/** Whether a tensor holds weights: real numbers, in an element type that is read. */
+export function isReadable({ dtype, unsupported }: TensorInfo): boolean {
+  return isFloat(dtype) && unsupported === undefined
+}
+
+/** The float tensors of a checkpoint in a type that is read. */
+export function readableTensors({ tensors }: Pick<BoundCheckpoint, 'tensors'>): TensorInfo[] {
+  return [...tensors.values()].filter(isReadable)
+}
+
 /** The float tensors of a checkpoint. */
 export function floatTensors({ tensors }: Pick<BoundCheckpoint, 'tensors'>): TensorInfo[] {
   return [...tensors.values()].filter(({ dtype }) => isFloat(dtype))

@@ -55,6 +55,11 @@ export function isDistinctive(numbers: Float32Array): boolean {
   return false
 }
 
+/** Whether two arrays hold the same numbers, bit for bit but for the kinds of NaN. */
+export function sameNumbers(a: FloatArray, b: FloatArray): boolean {
+  return a.length === b.length && a.every((value: number, i: number) => Object.is(value, b[i]))
+}
+
 /** Whether an array is another with its axes in the order `permutation`, number by number. */
 export function equalsTransposed(
   wanted: Float32Array,

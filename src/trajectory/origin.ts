@@ -1,8 +1,8 @@
 import { RetrogradError } from '../errors.js'
-import { elementCount } from '../tensor.js'
+import { elementCount, sameShape } from '../tensor.js'
 import type { TensorInfo } from './checkpoint.js'
 import type { BoundCheckpoint, NetworkTensor } from './network.js'
-import { bySize, sameShape } from './layout.js'
+import { bySize } from './layout.js'
 import { inFloat32, isDistinctive, roundedTo, unorderedDigest } from './numbers.js'
 
 /** A weight of the model whose numbers are looked for, and the tensors that may hold them. */

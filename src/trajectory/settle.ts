@@ -18,12 +18,14 @@ export interface Fitted {
  * Settles how square kernels lie: by the numbers of the checkpoint that the model was exported from, else by what names
  * and use stand for. Where other kernels show that the checkpoints don't keep to that, a weight of one name on both sides
  * lies as it is, and any other stays undecided.
+ *
+ * @param keepsConvention whether all kernels whose shapes tell lie as their names say
  */
 export async function settleLayouts(
   fitted: readonly Fitted[],
   origin: BoundCheckpoint | undefined,
+  keepsConvention: boolean,
 ): Promise<{ readonly ties: Tie[]; readonly undecided: readonly Fitted[] }> {
-  const keepsConvention = !fitted.some(({ fit }) => fit.contradicts === true)
   const ties: Tie[] = []
   const undecided: Fitted[] = []
   for (const one of fitted) {

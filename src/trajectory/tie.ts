@@ -51,22 +51,24 @@ export async function tie(
   const [first] = checkpoints
   const tensors = floatTensors(first!)
   const mapped = applyMap(map ?? {}, parameters, first!.tensors)
-  const attempt = bindNames(parameters, tensors).best
+  const all = bindNames(parameters, tensors)
   const open = withoutMapped(mapped, parameters, tensors)
-  const named = open.tensors.length === 0 ? undefined : bindNames(open.parameters, open.tensors)
+  const named =
+    open.tensors.length === 0 ? undefined : isEmpty(mapped) ? all : bindNames(open.parameters, open.tensors)
   const places = placesOf(named?.best, new Map(parameters.map((one) => [one.name, one])), first!)
   const fitted = [...mapped.pairs.map((pair): Fitted => ({ ...pair, by: 'map' })), ...places.fitting]
   const unbound = without(fitted, open)
   const origin = needsNumbers(fitted, unbound)
     ? await findOrigin(fitted, unbound, { checkpoints, others: others ?? [] })
     : undefined
-  const { ties, undecided } = await settleLayouts(fitted, origin)
-  const rest = await tieTheRest(ties, unbound, origin, keepsConvention(fitted))
+  const conventional = keepsConvention(fitted)
+  const { ties, undecided } = await settleLayouts(fitted, origin, conventional)
+  const rest = await tieTheRest(ties, unbound, origin, conventional)
   const left = without([...ties, ...rest.ties], open)
   return {
     ...rest,
     ties: [...ties, ...rest.ties],
-    attempt,
+    attempt: all.best,
     rivals: named?.rivals ?? [],
     missing: left.parameters,
     leftOver: left.tensors,
@@ -79,6 +81,10 @@ export async function tie(
 interface Unbound {
   readonly parameters: readonly NetworkTensor[]
   readonly tensors: readonly TensorInfo[]
+}
+
+function isEmpty({ pairs, constants }: Mapped): boolean {
+  return pairs.length === 0 && constants.size === 0
 }
 
 function withoutMapped(

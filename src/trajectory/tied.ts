@@ -1,6 +1,5 @@
-import { elementCount } from '../tensor.js'
+import { elementCount, sameShape } from '../tensor.js'
 import type { TensorInfo } from './checkpoint.js'
-import { sameShape } from './layout.js'
 import type { BoundCheckpoint } from './network.js'
 import { inFloat32, isDistinctive } from './numbers.js'
 

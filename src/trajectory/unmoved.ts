@@ -2,6 +2,7 @@ import { elementCount } from '../tensor.js'
 import type { TensorInfo } from './checkpoint.js'
 import { isStatistic } from './fold.js'
 import type { BoundCheckpoint, NetworkTensor } from './network.js'
+import { sameNumbers } from './numbers.js'
 import { ownerOf } from './translate.js'
 
 /**
@@ -31,5 +32,5 @@ async function staysEqual(name: string, checkpoints: readonly BoundCheckpoint[])
   const [first, last] = [checkpoints[0]!, checkpoints.at(-1)!]
   if (first === last) return false
   const [before, after] = [await first.read(name), await last.read(name)]
-  return before.data.every((value: number, i: number) => Object.is(value, after.data[i]))
+  return sameNumbers(before.data, after.data)
 }

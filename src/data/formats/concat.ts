@@ -1,5 +1,5 @@
 import { DataError } from '../../errors.js'
-import { formatShape, type TypedArray } from '../../tensor.js'
+import { formatShape, sameShape, type TypedArray } from '../../tensor.js'
 import type { ReadableArray, StoredArray } from '../stored-array.js'
 
 /**
@@ -36,8 +36,7 @@ function concatOne<T extends StoredArray>(
   const filled = readable.filter(({ shape }) => shape[0] !== 0)
   for (const [at, piece] of readable.entries()) {
     if (piece.shape[0] === 0) continue
-    const same =
-      piece.dtype === known.dtype && formatShape(piece.shape.slice(1)) === formatShape(known.shape.slice(1))
+    const same = piece.dtype === known.dtype && sameShape(piece.shape.slice(1), known.shape.slice(1))
     if (same) continue
     throw new DataError(
       `${files[at]!.path}: ${piece.name} is ${describe(piece)}, but ${describe(known)} in ${known.where}: parts of one data set must agree`,

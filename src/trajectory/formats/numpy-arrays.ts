@@ -1,7 +1,7 @@
 import { CheckpointError } from '../../errors.js'
 import { openNpy, type NpyBytes } from '../../io/npy.js'
 import type { RangedFile } from '../../io/ranged-file.js'
-import { elementCount, type FloatArray, type Tensor } from '../../tensor.js'
+import { elementCount, sameShape, type FloatArray, type Tensor } from '../../tensor.js'
 import type { TensorInfo } from '../checkpoint.js'
 import { COUNTERS, countersOf, type Counters, type FloatTensorInfo } from './format.js'
 import { gather } from './torch-tensor.js'
@@ -48,7 +48,7 @@ export async function readArray({
   dtype,
 }: NumpyTensor & FloatTensorInfo): Promise<Tensor<FloatArray>> {
   const array = await openNpy(source, CheckpointError)
-  if (!('dtype' in array) || array.dtype !== dtype || array.shape.join() !== shape.join()) {
+  if (!('dtype' in array) || array.dtype !== dtype || !sameShape(array.shape, shape)) {
     throw new CheckpointError(`${source.where}: its header has changed since the checkpoint was opened`)
   }
   const count = elementCount(shape)

@@ -1,8 +1,9 @@
 import { mapLimited } from '../../io/concurrency.js'
 import { compareNaturally } from '../../listing.js'
-import { elementCount, isFloat } from '../../tensor.js'
+import { elementCount } from '../../tensor.js'
 import { CONCURRENT_FILES } from '../candidates.js'
 import type { Checkpoint, Trajectory } from '../checkpoint.js'
+import { isReadable } from '../network.js'
 import { scan, type ScanOptions } from '../scan.js'
 import { findEqual } from './identity.js'
 import { findOutOfPlace } from './place.js'
@@ -107,14 +108,15 @@ function valueProblems({ checkpoints, stepUnit }: Trajectory, values: Values): P
 }
 
 function reportTensors(first: Checkpoint, values: Values | undefined): TensorReport[] {
-  return [...first.tensors.values()].map(({ name, shape, dtype, unsupported }) => {
+  return [...first.tensors.values()].map((tensor) => {
+    const { name, shape, dtype, unsupported } = tensor
     const motions = values?.motions.get(name)
     return {
       name,
       shape,
       size: elementCount(shape),
       dtype: unsupported ?? dtype,
-      isWeight: isFloat(dtype) && unsupported === undefined,
+      isWeight: isReadable(tensor),
       ...(motions && {
         normFirst: motions[0]?.norm ?? NaN,
         normLast: motions.at(-1)?.norm ?? NaN,

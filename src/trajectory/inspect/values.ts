@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { CheckpointError } from '../../errors.js'
 import type { FloatArray } from '../../tensor.js'
 import type { Checkpoint, TensorInfo, Trajectory } from '../checkpoint.js'
-import { floatTensors } from '../network.js'
+import { readableTensors } from '../network.js'
 import { measureMotion, type Motion } from './motion.js'
 import type { Distances } from './place.js'
 
@@ -58,11 +58,6 @@ export async function readValues(trajectory: Trajectory, options: ValuesOptions)
     options.onCheckpoint?.(i + 1)
   }
   return { motions, distances, identities }
-}
-
-/** The float tensors in a type that is read. */
-function readableTensors(checkpoint: Checkpoint): TensorInfo[] {
-  return floatTensors(checkpoint).filter(({ unsupported }) => unsupported === undefined)
 }
 
 async function readAll(
