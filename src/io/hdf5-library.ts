@@ -11,6 +11,7 @@ import type {
 } from './hdf5-protocol.js'
 import { allowMemory, limitMemory } from './hdf5-memory.js'
 import { dtypeOf, TYPE_CLASS, typeText } from './hdf5-types.js'
+import { joinPath } from './join-path.js'
 import type { Hdf5Window } from './hdf5-window.js'
 import { MAX_DEFLATE_RATIO } from './zip.js'
 
@@ -110,7 +111,7 @@ export class OpenHdf5 {
       this.window.moved()
       if (++walk.objects > MAX_OBJECTS) throw new Error(`more than ${MAX_OBJECTS} objects`)
       if (name === '' || name === '.' || name.includes('/')) throw new Error(`an object is named '${name}'`)
-      const inner = path === '' ? name : `${path}/${name}`
+      const inner = joinPath(path, name)
       if (walk.skip.test(inner) || this.isSoftLink(`/${inner}`)) continue
       const entity = this.file.get(`/${inner}`)
       if (entity instanceof Dataset) walk.datasets.push(this.describeDataset(entity, inner))

@@ -19,11 +19,16 @@ const LOCAL_HEADER_SIZE = 30
 const LOCAL_HEADER_SIGNATURE = 0x04034b50
 const METHOD = { stored: 0, deflated: 8 } as const
 
+/** Whether a file starts like a zip archive that is not empty. */
+export function looksLikeZip(head: Uint8Array): boolean {
+  const view = new DataView(head.buffer, head.byteOffset, head.length)
+  return head.length >= 4 && view.getUint32(0, true) === LOCAL_HEADER_SIGNATURE
+}
+
 /** The name of the first entry of a zip archive by the file's first bytes; undefined where these are of no archive. */
 export function firstZipEntry(head: Uint8Array): string | undefined {
-  if (head.length < LOCAL_HEADER_SIZE) return undefined
+  if (head.length < LOCAL_HEADER_SIZE || !looksLikeZip(head)) return undefined
   const view = new DataView(head.buffer, head.byteOffset, head.length)
-  if (view.getUint32(0, true) !== LOCAL_HEADER_SIGNATURE) return undefined
   const length = view.getUint16(26, true)
   return new TextDecoder().decode(head.subarray(LOCAL_HEADER_SIZE, LOCAL_HEADER_SIZE + length))
 }

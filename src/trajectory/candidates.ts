@@ -8,7 +8,7 @@ import type { LeftOut } from './checkpoint.js'
 import type { OnFault } from './fault.js'
 import { FOLDER_FORMATS } from './formats/index.js'
 import type { Opener, WeightKind } from './formats/format.js'
-import { refusedFolder } from './formats/refused-folders.js'
+import { refusedLayout, refusedLayoutBelow } from './formats/refused-folders.js'
 import {
   CHECKPOINT_EXTENSION,
   isAverage,
@@ -49,7 +49,7 @@ export async function findCandidates(
   const entries = await readdir(folder).catch((error: unknown) => {
     throw new CheckpointError(`${folder}: cannot be opened: ${reasonOf(error)}`)
   })
-  await (await refusedFolder(folder))?.open(folder)
+  await refusedLayout(new Set(entries))?.open(folder)
   entries.sort(compareNaturally)
   const all = await mapLimited(entries, CONCURRENT_FILES, (name) =>
     considerOrReport(join(folder, name), weights, onFault),
@@ -108,9 +108,9 @@ async function recogniseFolder(path: string, weights: WeightKind): Promise<Opene
   const names = new Set(await readdir(path).catch(() => []))
   return (
     FOLDER_FORMATS.find((candidate) => candidate.matchFolder(names, path)) ??
-    (await refusedFolder(path)) ??
+    refusedLayout(names) ??
     (await stepFolder(path, weights)) ??
-    (await refusedFolder(path, true))
+    (await refusedLayoutBelow(path))
   )
 }
 

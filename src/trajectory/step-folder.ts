@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { CheckpointError, RetrogradError } from '../errors.js'
 import { compareNaturally, listNames } from '../listing.js'
 import type { CheckpointFormat, FormatOptions, Opener, WeightKind } from './formats/format.js'
-import { refusedFolder } from './formats/refused-folders.js'
+import { refusedLayout } from './formats/refused-folders.js'
 import { readTrainerState, TRAINER_STATE } from './formats/trainer-state.js'
 import { isAverage, mayBeStepFolder, reasonToLeaveOut } from './names.js'
 import { recognise } from './recognise.js'
@@ -68,6 +68,7 @@ async function openMember(folder: string, options: FormatOptions): ReturnType<Op
 /** The files of a folder that may be its checkpoint; of a folder without any, those of its one folder below. */
 async function membersOf(folder: string, weights: WeightKind, depth = 0): Promise<readonly Member[]> {
   const names = (await readdir(folder).catch(() => [])).sort(compareNaturally)
+  if (depth > 0 && refusedLayout(new Set(names)) !== undefined) return []
   const members: Member[] = []
   const below: string[] = []
   for (const name of names) {
@@ -82,7 +83,7 @@ async function membersOf(folder: string, weights: WeightKind, depth = 0): Promis
   if (kept.length > 0) return kept.length === 1 ? kept : withWeights(kept)
   const [step, ...others] = below.filter((path) => mayBeStepFolder(basename(path)))
   if (step === undefined || others.length > 0 || depth === MAX_DEPTH) return []
-  return (await refusedFolder(step)) === undefined ? membersOf(step, weights, depth + 1) : []
+  return membersOf(step, weights, depth + 1)
 }
 
 /** The network or data beside a checkpoint, and files of the other kind of weights, are not what is looked for. */

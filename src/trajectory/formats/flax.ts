@@ -9,7 +9,7 @@ import { elementCount, isFloat, type DType } from '../../tensor.js'
 import type { TensorInfo } from '../checkpoint.js'
 import { isArray, readFlaxTree, type FlaxArray, type FlaxNode, type FlaxTree } from './flax-arrays.js'
 import { findState, weightsIn } from './flax-weights.js'
-import { COUNTERS, countersOf, requireFloat } from './format.js'
+import { COUNTERS, countersOf, infoOf, requireFloat } from './format.js'
 import type {
   CheckpointFormat,
   Counters,
@@ -114,10 +114,6 @@ async function readHeaders(files: readonly string[], { weights }: FormatOptions)
     bytes += size
   }
   return { tensors, counters, bytes }
-}
-
-function infoOf({ name, shape, dtype, unsupported }: FlaxTensor): TensorInfo {
-  return { name, shape, dtype, ...(unsupported === undefined ? {} : { unsupported }) }
 }
 
 async function readPieces({

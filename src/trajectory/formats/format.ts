@@ -97,6 +97,11 @@ export interface FolderFormat extends Opener {
   matchFolder(names: ReadonlySet<string>, path?: string): boolean
 }
 
+/** A tensor's description without what only its format's reader needs to know. */
+export function infoOf({ name, shape, dtype, unsupported }: TensorInfo): TensorInfo {
+  return { name, shape, dtype, ...(unsupported === undefined ? {} : { unsupported }) }
+}
+
 /** What a checkpoint holds under a tensor's name. Throws CheckpointError where there is no such tensor. */
 export function requireTensor<T>(tensors: ReadonlyMap<string, T>, name: string, path: string): T {
   const tensor = tensors.get(name)

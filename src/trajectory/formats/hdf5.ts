@@ -4,8 +4,8 @@ import { basename, dirname, join } from 'node:path'
 import { CheckpointError } from '../../errors.js'
 import { listNames } from '../../listing.js'
 import { Hdf5File, looksLikeHdf5 } from '../../io/hdf5.js'
-import { oneSave, type CheckpointFormat, type NotACheckpoint, type Save } from './format.js'
-import { isKerasFile, KERAS_FILE, openKerasSave, readKerasFiles } from './keras-hdf5.js'
+import { oneSave, type CheckpointFormat } from './format.js'
+import { isKerasFile, KERAS_FILE, openKerasFile } from './keras-hdf5.js'
 import { KERAS_INDEX, openKerasShards } from './keras-shards.js'
 import { isLcaRecording, LCA_ATTRIBUTES, openLcaRecording } from './lca-hdf5.js'
 
@@ -30,11 +30,6 @@ export const hdf5: CheckpointFormat = {
     if (isKerasFile(file)) return oneSave(await openKerasFile(file))
     return { reason: notWeights(file) }
   },
-}
-
-async function openKerasFile(file: Hdf5File): Promise<Save | NotACheckpoint> {
-  const { path, size: bytes } = file
-  return openKerasSave({ path, fileName: basename(path), bytes, ...(await readKerasFiles([file])) })
 }
 
 /** The index beside a shard. */

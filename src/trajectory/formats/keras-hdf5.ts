@@ -1,3 +1,5 @@
+import { basename } from 'node:path'
+
 import { CheckpointError } from '../../errors.js'
 import { decodeArray, decodeFloats } from '../../io/decode.js'
 import { fingerprintFile } from '../../io/hash.js'
@@ -85,6 +87,15 @@ function rejectRepeats(files: readonly Hdf5File[]): void {
       places.set(name, file)
     }
   }
+}
+
+/**
+ * One HDF5 file of Keras as a save.
+ * @param model the configuration that a folder may have beside it
+ */
+export async function openKerasFile(file: Hdf5File, model?: KerasObject): Promise<Save | NotACheckpoint> {
+  const { path, size: bytes } = file
+  return openKerasSave({ path, fileName: basename(path), bytes, ...(await readKerasFiles([file], model)) })
 }
 
 /**

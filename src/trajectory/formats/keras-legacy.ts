@@ -1,5 +1,6 @@
 import { CheckpointError } from '../../errors.js'
 import type { Hdf5Dataset, Hdf5File } from '../../io/hdf5.js'
+import { joinPath } from '../../io/join-path.js'
 
 /** Where a whole model keeps its weights; in a file of weights alone they are at the root. */
 const MODEL_WEIGHTS = 'model_weights'
@@ -57,13 +58,13 @@ export function legacyIterations(file: Hdf5File): Hdf5Dataset | undefined {
 
 function listWeights(file: Hdf5File, root: string): { layer: string; name: string; path: string }[] {
   const layers = [...(textList(file, root, 'layer_names') ?? [])]
-  if (file.groups.has(join(root, TOP_LEVEL)) && !layers.includes(TOP_LEVEL)) layers.push(TOP_LEVEL)
+  if (file.groups.has(joinPath(root, TOP_LEVEL)) && !layers.includes(TOP_LEVEL)) layers.push(TOP_LEVEL)
   return layers.flatMap((layer) => {
-    const group = join(root, layer)
+    const group = joinPath(root, layer)
     if (!file.groups.has(group))
       throw new CheckpointError(`${file.path}: corrupt: layer_names lists ${layer}, which has no group`)
     const names = textList(file, group, 'weight_names') ?? []
-    return names.map((name) => ({ layer, name, path: join(group, name) }))
+    return names.map((name) => ({ layer, name, path: joinPath(group, name) }))
   })
 }
 
@@ -89,8 +90,4 @@ function textList(file: Hdf5File, group: string, name: string): readonly string[
   const parts: string[] = []
   for (let i = 0; attributes.has(`${name}${i}`); i += 1) parts.push(...attributes.get(`${name}${i}`)!)
   return parts
-}
-
-function join(group: string, name: string): string {
-  return group === '' ? name : `${group}/${name}`
 }

@@ -1,4 +1,5 @@
 import type { Hdf5Dataset } from '../../io/hdf5.js'
+import { joinPath } from '../../io/join-path.js'
 import { inAttribute, inList, type KerasObject } from './keras-config.js'
 import { isKnownLayer, partClass, variableNames, withoutNumber } from './keras-layers.js'
 
@@ -73,10 +74,10 @@ function findOwner(path: string, groups: KerasGroups, model: KerasObject | undef
   let owner: Owner = { path: '', name: '', className: undefined, object: model }
   let list: string | undefined
   for (const part of path === '' ? [] : path.split('/')) {
-    const inner = owner.path === '' ? part : `${owner.path}/${part}`
+    const inner = joinPath(owner.path, part)
     if (list === undefined && isList(part, inner, owner, groups)) {
       list = part
-      owner = { ...owner, path: inner, name: LAYER_LIST.test(part) ? owner.name : join(owner.name, part) }
+      owner = { ...owner, path: inner, name: LAYER_LIST.test(part) ? owner.name : joinPath(owner.name, part) }
       continue
     }
     owner =
@@ -104,7 +105,7 @@ function memberOf(owner: Owner, list: string, part: string, path: string, groups
   const name = given === undefined || withoutNumber(given) === group ? part : given
   return {
     path,
-    name: join(owner.name, name),
+    name: joinPath(owner.name, name),
     className: object === undefined ? group : object.className,
     object,
   }
@@ -118,12 +119,8 @@ function attributeOf(owner: Owner, part: string, path: string, groups: KerasGrou
     (isKnownLayer(automatic) ? automatic : undefined)
   return {
     path,
-    name: join(owner.name, part),
+    name: joinPath(owner.name, part),
     className: object === undefined ? guess : object.className,
     object,
   }
-}
-
-function join(prefix: string, name: string): string {
-  return prefix === '' ? name : `${prefix}/${name}`
 }

@@ -21,7 +21,7 @@ import {
   type Save,
 } from './format.js'
 import { kerasObject, type KerasObject } from './keras-config.js'
-import { KERAS_FILE, openKerasSave, readKerasFiles } from './keras-hdf5.js'
+import { KERAS_FILE, openKerasFile, openKerasSave, readKerasFiles } from './keras-hdf5.js'
 import { openKerasShards } from './keras-shards.js'
 
 const WEIGHTS = 'model.weights.h5'
@@ -121,17 +121,7 @@ export const kerasFolder: FolderFormat = {
     )
     const save = await (names.has(INDEX)
       ? openKerasShards(join(path, INDEX), model)
-      : openWeights(join(path, WEIGHTS), model))
+      : openKerasFile(await Hdf5File.open(join(path, WEIGHTS), CheckpointError, KERAS_FILE), model))
     return oneSave('reason' in save ? save : { ...save, path, fileName: basename(path) })
   },
-}
-
-async function openWeights(path: string, model: KerasObject | undefined): Promise<Save | NotACheckpoint> {
-  const file = await Hdf5File.open(path, CheckpointError, KERAS_FILE)
-  return openKerasSave({
-    path,
-    fileName: basename(path),
-    bytes: file.size,
-    ...(await readKerasFiles([file], model)),
-  })
 }

@@ -8,14 +8,7 @@ import { fingerprintFile } from '../../io/hash.js'
 import { npyFile } from '../../io/npy.js'
 import { withFile } from '../../io/ranged-file.js'
 import { requireFloat, type FolderFormat } from './format.js'
-import {
-  countersIn,
-  describeArray,
-  headIn,
-  readArray,
-  withoutCounters,
-  type NumpyTensor,
-} from './numpy-arrays.js'
+import { describeArray, headIn, readArray, splitCounters, type NumpyTensor } from './numpy-arrays.js'
 
 const NPY = '.npy'
 
@@ -43,8 +36,7 @@ export const npyFolder: FolderFormat = {
     const files = await listArrays(path, '', 0)
     const all = new Map<string, NumpyTensor>()
     for (const name of files) all.set(name, await describeFile(join(path, `${name}${NPY}`), name))
-    const counters = await countersIn(all)
-    const tensors = withoutCounters(all, counters)
+    const { tensors, counters } = await splitCounters(all)
     const save = {
       path,
       fileName: basename(path),

@@ -6,14 +6,7 @@ import { fingerprintFile } from '../../io/hash.js'
 import { withFile, type RangedFile } from '../../io/ranged-file.js'
 import { firstZipEntry, listZip, streamZipEntry, zipDataRange, type ZipEntry } from '../../io/zip.js'
 import { requireFloat, type CheckpointFormat, type Save } from './format.js'
-import {
-  countersIn,
-  describeArray,
-  headIn,
-  readArray,
-  withoutCounters,
-  type NumpyTensor,
-} from './numpy-arrays.js'
+import { describeArray, headIn, readArray, splitCounters, type NumpyTensor } from './numpy-arrays.js'
 
 const NPY = '.npy'
 
@@ -45,8 +38,7 @@ async function openSave(file: RangedFile): Promise<Save | { reason: string }> {
     all.set(name, await describeEntry(file, entry, name))
   }
   if (all.size === 0) return { reason: 'a zip archive without .npy arrays' }
-  const counters = await countersIn(all)
-  const tensors = withoutCounters(all, counters)
+  const { tensors, counters } = await splitCounters(all)
   return {
     path,
     fileName: basename(path),

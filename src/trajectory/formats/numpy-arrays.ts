@@ -62,8 +62,17 @@ export async function readArray({
   return { dtype, shape, data }
 }
 
+/** A checkpoint's arrays, with those that count apart from the others. */
+export async function splitCounters(
+  arrays: ReadonlyMap<string, NumpyTensor>,
+): Promise<{ tensors: ReadonlyMap<string, NumpyTensor>; counters: Counters }> {
+  const counters = await countersIn(arrays)
+  const names = new Set<string>(counters.keys())
+  return { tensors: new Map([...arrays].filter(([name]) => !names.has(name))), counters }
+}
+
 /** The counters among the arrays: scalars with a counter's name, whatever number type they are of. */
-export async function countersIn(tensors: ReadonlyMap<string, NumpyTensor>): Promise<Counters> {
+async function countersIn(tensors: ReadonlyMap<string, NumpyTensor>): Promise<Counters> {
   const values = new Map<string, number>()
   for (const [name] of COUNTERS) {
     const tensor = tensors.get(name)
@@ -74,12 +83,6 @@ export async function countersIn(tensors: ReadonlyMap<string, NumpyTensor>): Pro
     for await (const block of array.blocks()) values.set(name, Number(block[0]))
   }
   return countersOf((name) => values.get(name))
-}
-
-/** The arrays that are no counters. */
-export function withoutCounters<T>(tensors: ReadonlyMap<string, T>, counters: Counters): Map<string, T> {
-  const names = new Set<string>(counters.keys())
-  return new Map([...tensors].filter(([name]) => !names.has(name)))
 }
 
 function columnMajorStrides(shape: readonly number[]): number[] {

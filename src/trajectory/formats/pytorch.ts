@@ -4,11 +4,13 @@ import { CheckpointError } from '../../errors.js'
 import { decodeFloats } from '../../io/decode.js'
 import { fingerprintFile } from '../../io/hash.js'
 import { withFile, type RangedFile } from '../../io/ranged-file.js'
+import { looksLikeZip } from '../../io/zip.js'
 import type { Tensor, FloatArray } from '../../tensor.js'
 import type { TensorInfo } from '../checkpoint.js'
 import { CHECKPOINT_EXTENSION } from '../names.js'
 import {
   HEAD_SIZE,
+  infoOf,
   oneSave,
   requireFloat,
   type CheckpointFormat,
@@ -23,7 +25,7 @@ import { isLegacy, isTar, openLegacy, tarRefused } from './torch-legacy.js'
 import { gather, isContiguous, spanOf, type Span } from './torch-tensor.js'
 import { reasonWithoutWeights } from './torch-states.js'
 import { weightsOf, type StateDict } from './torch-weights.js'
-import { firstEntryIsPickle, isZip, openZip } from './torch-zip.js'
+import { firstEntryIsPickle, openZip } from './torch-zip.js'
 
 /** A tensor and how to read it: its storage, the span of elements in it, and the strides within the span. */
 interface PlacedTensor extends TensorInfo {
@@ -45,7 +47,7 @@ export const pytorch: CheckpointFormat = {
   match: (head, fileName) =>
     isLegacy(head) ||
     isTar(head) ||
-    (isZip(head) && (CHECKPOINT_EXTENSION.test(fileName) || firstEntryIsPickle(head))),
+    (looksLikeZip(head) && (CHECKPOINT_EXTENSION.test(fileName) || firstEntryIsPickle(head))),
   open: async (path, options) => {
     return oneSave(await withFile(path, CheckpointError, (file) => openSave(file, options)))
   },
@@ -91,9 +93,13 @@ function placeTensors(
     const span = spanOf(tensor, name, path)
     storages.set(storage.key, storage.bytes)
     total += span.length * scalar.bytes
-    const { dtype, unsupported } = scalar
-    const info = { name, shape, dtype, ...(unsupported === undefined ? {} : { unsupported }) }
-    placed.set(name, { ...info, place, bytesPerElement: scalar.bytes, span, stride })
+    placed.set(name, {
+      ...infoOf({ name, shape, ...scalar }),
+      place,
+      bytesPerElement: scalar.bytes,
+      span,
+      stride,
+    })
   }
   const held = [...storages.values()].reduce((sum, bytes) => sum + bytes, 0)
   if (total > MAX_SHARED.atLeast + MAX_SHARED.times * held)

@@ -131,15 +131,15 @@ async function namesIn(path: string): Promise<string[]> {
   return readdir(path).catch(() => [])
 }
 
-/**
- * The refusal of a folder that is a checkpoint of one of the known layouts, or undefined.
- * @param below whether what a folder below holds counts too
- */
-export async function refusedFolder(path: string, below = false): Promise<FolderFormat | undefined> {
-  const folders = [path, ...(below ? await stepFoldersIn(path) : [])]
-  for (const folder of folders) {
-    const names = new Set(await namesIn(folder))
-    const refused = REFUSED.find((layout) => layout.matchFolder(names))
+/** The layout of a folder by the names of what it holds, where it is one of those that are known and not read. */
+export function refusedLayout(names: ReadonlySet<string>): FolderFormat | undefined {
+  return REFUSED.find((layout) => layout.matchFolder(names))
+}
+
+/** The same of a step's folder within a folder, the first that is of such a layout. */
+export async function refusedLayoutBelow(path: string): Promise<FolderFormat | undefined> {
+  for (const folder of await stepFoldersIn(path)) {
+    const refused = refusedLayout(new Set(await namesIn(folder)))
     if (refused !== undefined) return refused
   }
   return undefined

@@ -1,4 +1,5 @@
 import { CheckpointError, CheckpointFormatError } from '../../errors.js'
+import { joinPath } from '../../io/join-path.js'
 import type { WeightKind } from './format.js'
 import type { GraphNode } from './object-graph.js'
 
@@ -90,7 +91,7 @@ function reachable(nodes: readonly GraphNode[]): ReadonlyMap<number, string> {
       const target = nodes[child.node]!
       if (paths.has(child.node) || NO_WEIGHTS.test(child.name) || isOptimizer(target) || isMetric(target))
         continue
-      paths.set(child.node, trail === '' ? child.name : `${trail}/${child.name}`)
+      paths.set(child.node, joinPath(trail, child.name))
     }
   }
   return paths

@@ -6,7 +6,7 @@ import { fingerprintFile } from '../../io/hash.js'
 import { isFloat } from '../../tensor.js'
 import type { TensorInfo } from '../checkpoint.js'
 import { numbersInName } from '../names.js'
-import { countersOf, requireFloat, requireTensor } from './format.js'
+import { countersOf, infoOf, requireFloat, requireTensor } from './format.js'
 import type {
   CheckpointFormat,
   Counters,
@@ -73,7 +73,7 @@ async function openSave(
     if (!tensor.isText) tensors.set(name, tensor)
   }
   const infos = new Map<string, TensorInfo>()
-  for (const [name, tensor] of tensors) infos.set(name, { ...withoutPlace(tensor), name })
+  for (const [name, tensor] of tensors) infos.set(name, infoOf({ ...tensor, name }))
   return {
     path,
     fileName: basename(path),
@@ -89,10 +89,6 @@ async function openSave(
     // the index holds the checksum of every tensor
     fingerprint: () => fingerprintFile(index, CheckpointError),
   }
-}
-
-function withoutPlace({ name, shape, dtype, unsupported }: BundleTensor): TensorInfo {
-  return { name, shape, dtype, ...(unsupported === undefined ? {} : { unsupported }) }
 }
 
 /** Which tensors are weights, under which names, and how far training was. */

@@ -12,8 +12,6 @@ import {
   type TorchContainer,
 } from './torch-container.js'
 
-const ZIP_SIGNATURE = [0x50, 0x4b, 0x03, 0x04]
-
 /**
  * torch.save stores its pickle as it is. One that a zip tool packed is read where it is of a usual size: a packed one may
  * be a thousand times as large as the file.
@@ -25,10 +23,6 @@ const MAX_PACKED_PICKLE_BYTES = 2 * 2 ** 20
  * many small views of one large storage would each read all of it.
  */
 const CHECKED_FACTOR = 4
-
-export function isZip(head: Uint8Array): boolean {
-  return ZIP_SIGNATURE.every((byte, i) => head[i] === byte)
-}
 
 /** Whether a zip archive begins as torch.save's do. */
 export function firstEntryIsPickle(head: Uint8Array): boolean {
