@@ -1,8 +1,8 @@
 import type { Options } from 'yargs'
-import { SCALES } from '../data/needs.js'
+import { checkContext } from '../data/context.js'
+import { SCALES, type DataOptions } from '../data/needs.js'
 import { parseTransform } from '../data/transform.js'
 import { UsageError } from '../errors.js'
-import type { RunOptions } from '../replay/options.js'
 
 /** The options that say how data are read. */
 export const DATA_OPTIONS = {
@@ -43,12 +43,9 @@ export interface DataArguments {
   readonly context?: number | undefined
 }
 
-type Reading = Pick<RunOptions, 'input' | 'inputs' | 'target' | 'scale' | 'transform' | 'context'>
-
 /** Throws UsageError where an option is malformed, or given twice for one input. */
-export function readDataOptions({ input, target, scale, transform, context }: DataArguments): Reading {
-  if (context !== undefined && !(Number.isSafeInteger(context) && context >= 1))
-    throw new UsageError(`--context ${context}: a whole number from 1 on is needed`)
+export function readDataOptions({ input, target, scale, transform, context }: DataArguments): DataOptions {
+  if (context !== undefined) checkContext(context)
   return {
     scale,
     ...readInputs(input),
@@ -59,7 +56,7 @@ export function readDataOptions({ input, target, scale, transform, context }: Da
 }
 
 /** `--input ARRAY` names the array of the only input, `--input INPUT=ARRAY` that of one of several. */
-function readInputs(entries: readonly string[]): Pick<Reading, 'input' | 'inputs'> {
+function readInputs(entries: readonly string[]): Pick<DataOptions, 'input' | 'inputs'> {
   const inputs: Record<string, string> = {}
   let input: string | undefined
   for (const entry of entries) {

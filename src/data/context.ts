@@ -3,6 +3,12 @@ import { formatShape, isFloat, type TypedArray } from '../tensor.js'
 import type { Choice } from './choose.js'
 import type { ReadableArray } from './stored-array.js'
 
+/** @throws UsageError where it is no number of tokens */
+export function checkContext(context: number): void {
+  if (!Number.isSafeInteger(context) || context < 1)
+    throw new UsageError(`--context ${context}: a whole number from 1 on is needed`)
+}
+
 /**
  * Cuts long arrays of T tokens into floor((T - 1) / context) sequences, one after the other. What has no array of its
  * own (the target, or an input of the network that is one) is the first input's tokens one position further: the next

@@ -2,7 +2,7 @@ import { DataError, UsageError } from '../errors.js'
 import { formatShape, isFloat, type DType } from '../tensor.js'
 import { openArrayFile } from './array-files.js'
 import { chooseArrays, type Choice } from './choose.js'
-import { cutSequences } from './context.js'
+import { checkContext, cutSequences } from './context.js'
 import { readFloats, readIntegers, readLabels } from './convert.js'
 import { fitSampleShape } from './fit.js'
 import { fitLayout } from './images/layout.js'
@@ -22,8 +22,7 @@ const PIXEL_MAX = 255
 export async function openData(path: string, needs: DataNeeds, options: DataOptions): Promise<DataSet> {
   if (options.transform !== undefined) checkTransform(options.transform)
   const { context } = options
-  if (context !== undefined && !(Number.isSafeInteger(context) && context >= 1))
-    throw new UsageError(`--context ${context}: a whole number from 1 on is needed`)
+  if (context !== undefined) checkContext(context)
   return readDataSet(await openArrayFile(path, { tokens: context !== undefined }), needs, options)
 }
 

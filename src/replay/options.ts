@@ -1,12 +1,13 @@
 import type { Settings } from '../autodiff/rule.js'
 import type { LossSpec } from '../autodiff/losses.js'
+import type { DataOptions } from '../data/needs.js'
 import type { Granularity } from '../tables/schema.js'
 import type { WeightKind } from '../trajectory/formats/format.js'
 import type { StepRange } from '../trajectory/step-range.js'
 import type { ReplayProgress } from './replay.js'
 
 /** What a run replays and how. Paths are as the user wrote them. */
-export interface RunOptions {
+export interface RunOptions extends DataOptions {
   /** A folder of checkpoints, or one file that holds many. */
   readonly checkpoints: string
   /** An ONNX file; where the checkpoints are networks themselves (ONNX), the last of them unless another is named. */
@@ -16,17 +17,6 @@ export interface RunOptions {
   /** Data files by the split's name, in the order of the tables' rows. */
   readonly splits: ReadonlyMap<string, string>
   readonly loss: LossSpec
-  /** Names of the arrays for the network's input and for the target, where the defaults don't fit. */
-  readonly input?: string
-  readonly target?: string
-  /** Names of the arrays for a network of several inputs, by the inputs' names. */
-  readonly inputs?: Readonly<Record<string, string>>
-  /** Whether uint8 images are divided by 255: where the network takes real numbers (auto), always, never. */
-  readonly scale: 'auto' | '255' | 'none'
-  /** Mean and standard deviation that inputs are normalized with after that, one number or one for each channel. */
-  readonly transform?: { readonly mean: readonly number[]; readonly std: readonly number[] }
-  /** The tokens of a sequence, where one long array of tokens is cut into sequences. */
-  readonly context?: number
   readonly steps?: StepRange
   /** Of checkpoints that hold both: the weights themselves, or their running average. Defaults to raw. */
   readonly weights?: WeightKind

@@ -90,18 +90,9 @@ async function openSplits(
   gradient: GradientGraph,
   note: (text: string) => void,
 ): Promise<Map<string, DataSet>> {
-  const { input, inputs, target, scale, transform, context } = options
-  const reading = {
-    scale,
-    ...(input !== undefined && { input }),
-    ...(inputs && { inputs }),
-    ...(target !== undefined && { target }),
-    ...(transform && { transform }),
-    ...(context !== undefined && { context }),
-  }
   const data = new Map<string, DataSet>()
   for (const [split, path] of options.splits) {
-    const set = await openData(path, dataNeeds(gradient), reading)
+    const set = await openData(path, dataNeeds(gradient), options)
     for (const text of set.notes) note(`${split}: ${text}`)
     data.set(split, set)
   }

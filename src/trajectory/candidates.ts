@@ -7,7 +7,7 @@ import { compareNaturally } from '../listing.js'
 import type { LeftOut } from './checkpoint.js'
 import type { OnFault } from './fault.js'
 import { FOLDER_FORMATS } from './formats/index.js'
-import type { Opener, WeightKind } from './formats/format.js'
+import { oncePerFormat, type Opener, type WeightKind } from './formats/format.js'
 import { refusedLayout, refusedLayoutBelow } from './formats/refused-folders.js'
 import {
   CHECKPOINT_EXTENSION,
@@ -114,16 +114,11 @@ async function recogniseFolder(path: string, weights: WeightKind): Promise<Opene
   )
 }
 
-/** One opener for each format that opens files of averages: within them the average is what is plainly there. */
-const averageOpeners = new Map<Opener, Opener>()
-
-function openerOfAverages(format: Opener): Opener {
-  const known = averageOpeners.get(format)
-  if (known !== undefined) return known
-  const opener: Opener = { ...format, open: (path) => format.open(path, { weights: 'raw' }) }
-  averageOpeners.set(format, opener)
-  return opener
-}
+/** Opens files of averages: within them the average is what is plainly there. */
+const openerOfAverages = oncePerFormat((format: Opener) => ({
+  ...format,
+  open: (path) => format.open(path, { weights: 'raw' }),
+}))
 
 /** Where averages lie in files of their own, only those or only the others are the run's checkpoints. */
 function ofKind(found: readonly Considered[], weights: WeightKind): readonly Considered[] {

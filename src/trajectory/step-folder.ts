@@ -3,7 +3,13 @@ import { basename, join } from 'node:path'
 
 import { CheckpointError, RetrogradError } from '../errors.js'
 import { compareNaturally, listNames } from '../listing.js'
-import type { CheckpointFormat, FormatOptions, Opener, WeightKind } from './formats/format.js'
+import {
+  oncePerFormat,
+  type CheckpointFormat,
+  type FormatOptions,
+  type Opener,
+  type WeightKind,
+} from './formats/format.js'
 import { refusedLayout } from './formats/refused-folders.js'
 import { readTrainerState, TRAINER_STATE } from './formats/trainer-state.js'
 import { isAverage, mayBeStepFolder, reasonToLeaveOut } from './names.js'
@@ -17,9 +23,6 @@ interface Member {
   readonly path: string
   readonly format: CheckpointFormat
 }
-
-/** One opener for each format, so that folders of the same kind are known to be. */
-const openers = new Map<CheckpointFormat, Opener>()
 
 /**
  * The opener of a step's folder that holds exactly one file in a format that is read, the trainer's states not counted:
@@ -40,17 +43,11 @@ export async function stepFolder(path: string, weights: WeightKind): Promise<Ope
   )
 }
 
-function openerOf(format: CheckpointFormat): Opener {
-  const known = openers.get(format)
-  if (known !== undefined) return known
-  const opener: Opener = {
-    name: `folders of ${format.name}`,
-    ...(format.alsoHolds === undefined ? {} : { alsoHolds: format.alsoHolds }),
-    open: (path, options) => openMember(path, options ?? { weights: 'raw' }),
-  }
-  openers.set(format, opener)
-  return opener
-}
+const openerOf = oncePerFormat((format: CheckpointFormat) => ({
+  name: `folders of ${format.name}`,
+  ...(format.alsoHolds === undefined ? {} : { alsoHolds: format.alsoHolds }),
+  open: (path, options) => openMember(path, options ?? { weights: 'raw' }),
+}))
 
 async function openMember(folder: string, options: FormatOptions): ReturnType<Opener['open']> {
   const [member] = await membersOf(folder, options.weights)

@@ -1,7 +1,7 @@
-import { DataError, reasonOf } from '../../errors.js'
+import { DataError } from '../../errors.js'
 import type { RangedFile } from '../../io/ranged-file.js'
 import { readSchema, type ArrowField } from './arrow-schema.js'
-import { startsWith } from './format.js'
+import { asDataError, startsWith } from './format.js'
 import { FlatTable } from './flatbuffer.js'
 
 /** A record batch or dictionary: its metadata, and where its buffers lie in the file. */
@@ -52,8 +52,7 @@ export async function readMessages(file: RangedFile): Promise<ArrowMessages> {
   try {
     return await walk(file)
   } catch (error) {
-    if (error instanceof DataError) throw error
-    throw new DataError(`${path}: corrupt Arrow file: ${reasonOf(error)}`)
+    throw asDataError(`${path}: corrupt Arrow file`, error)
   }
 }
 

@@ -1,4 +1,4 @@
-import { DataError, reasonOf, RetrogradError } from '../../errors.js'
+import { DataError, type RetrogradError } from '../../errors.js'
 import { RangedFile, withFile } from '../../io/ranged-file.js'
 import { elementCount, formatShape, type DType, type TypedArray } from '../../tensor.js'
 import { imageArray } from '../images/column.js'
@@ -14,7 +14,7 @@ import {
 } from './arrow-columns.js'
 import { looksLikeArrow, readMessages, type ArrowMessages, type Batch } from './arrow-messages.js'
 import type { ArrowField } from './arrow-schema.js'
-import { singleFile, type DataFormat } from './format.js'
+import { asDataError, singleFile, type DataFormat } from './format.js'
 import { RAGGED } from './rows.js'
 import { stackColumns } from './stack.js'
 
@@ -80,18 +80,16 @@ function leafOf(field: ArrowField): ArrowField {
   return isList && child !== undefined && field.dictionary === undefined ? leafOf(child) : field
 }
 
+function corruptColumn(where: string, error: unknown): RetrogradError {
+  return asDataError(`${where}: corrupt Arrow column`, error)
+}
+
 async function guarded<T>(where: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read()
   } catch (error) {
-    throw asDataError(where, error)
+    throw corruptColumn(where, error)
   }
-}
-
-function asDataError(where: string, error: unknown): RetrogradError {
-  return error instanceof RetrogradError
-    ? error
-    : new DataError(`${where}: corrupt Arrow column: ${reasonOf(error)}`)
 }
 
 /** The lengths of the first row's lists. */
@@ -133,7 +131,7 @@ async function* numberBlocks(table: Table, numbers: NumberColumn): AsyncGenerato
       row += batch.length
     }
   } catch (error) {
-    throw asDataError(numbers.where, error)
+    throw corruptColumn(numbers.where, error)
   } finally {
     await file.close()
   }

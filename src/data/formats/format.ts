@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-import { DataError } from '../../errors.js'
+import { DataError, reasonOf, RetrogradError } from '../../errors.js'
 import { sha256File } from '../../io/hash.js'
 import type { ArrayFile, StoredArray } from '../stored-array.js'
 
@@ -22,6 +22,11 @@ export interface DataFormat {
   readonly match: (candidate: Candidate) => boolean
   /** @throws DataError when the file is corrupt */
   readonly open: (candidate: Candidate) => Promise<ArrayFile>
+}
+
+/** What is thrown on the way through a corrupt file (RangeError, TypeError, a library's own) is the file's fault. */
+export function asDataError(what: string, error: unknown): RetrogradError {
+  return error instanceof RetrogradError ? error : new DataError(`${what}: ${reasonOf(error)}`)
 }
 
 export function startsWith(head: Uint8Array, signature: string): boolean {

@@ -20,24 +20,26 @@ export function readHybrid(bytes: Uint8Array, bitWidth: number, count: number): 
   return output
 }
 
+/** Bytes, and how many of them have been read. */
 interface Reader {
   readonly bytes: Uint8Array
   at: number
 }
 
-function readVarint(reader: Reader): number {
+/** An unsigned number of up to 5 bytes in base 128, the lowest digits first (LEB128). */
+export function readVarint(reader: Reader): number {
   let value = 0
   for (let shift = 0; shift < 5; shift += 1) {
     const byte = nextByte(reader)
     value += (byte & 0x7f) * 2 ** (7 * shift)
     if (byte < 0x80) return value
   }
-  throw new Error('a run length of more than 5 bytes')
+  throw new Error('a length of more than 5 bytes')
 }
 
 function nextByte(reader: Reader): number {
   const byte = reader.bytes[reader.at]
-  if (byte === undefined) throw new Error('levels or dictionary positions end early')
+  if (byte === undefined) throw new Error('its bytes end early')
   reader.at += 1
   return byte
 }

@@ -58,10 +58,8 @@ export async function* readPages(file: RangedFile, chunk: ColumnMetaData, leaf: 
     at += size + header.compressed_page_size
     if (header.type === 'DICTIONARY_PAGE') dictionary = readDictionary(body, header, chunk, leaf)
     if (header.type !== 'DATA_PAGE' && header.type !== 'DATA_PAGE_V2') continue
-    const page =
-      header.type === 'DATA_PAGE'
-        ? pageV1(body, header, chunk, leaf, dictionary, left)
-        : pageV2(body, header, chunk, leaf, dictionary, left)
+    const read = header.type === 'DATA_PAGE' ? pageV1 : pageV2
+    const page = read({ body, header, chunk, leaf, dictionary, left })
     left -= page.count
     yield page
   }
@@ -111,14 +109,18 @@ function unpack(body: Uint8Array, length: number, codec: ColumnMetaData['codec']
   return length === 0 ? new Uint8Array() : decompressPage(body, length, codec, COMPRESSORS)
 }
 
-function pageV1(
-  body: Uint8Array,
-  header: PageHeader,
-  { codec, type }: ColumnMetaData,
-  leaf: Leaf,
-  dictionary: DecodedArray | undefined,
-  left: number,
-): Page {
+/** A page as it lies in the file, and what is needed to read it. */
+interface RawPage {
+  readonly body: Uint8Array
+  readonly header: PageHeader
+  readonly chunk: ColumnMetaData
+  readonly leaf: Leaf
+  readonly dictionary: DecodedArray | undefined
+  /** Values of the chunk that have not been read. */
+  readonly left: number
+}
+
+function pageV1({ body, header, chunk: { codec, type }, leaf, dictionary, left }: RawPage): Page {
   const { num_values: count = 0, encoding = 'PLAIN' } = header.data_page_header ?? {}
   checkCount(count, left)
   let bytes = unpack(body, header.uncompressed_page_size, codec)
@@ -135,14 +137,7 @@ function pageV1(
   return assemble(bytes, { count, encoding, type, leaf, dictionary, repetition, definition })
 }
 
-function pageV2(
-  body: Uint8Array,
-  header: PageHeader,
-  { codec, type }: ColumnMetaData,
-  leaf: Leaf,
-  dictionary: DecodedArray | undefined,
-  left: number,
-): Page {
+function pageV2({ body, header, chunk: { codec, type }, leaf, dictionary, left }: RawPage): Page {
   const v2 = header.data_page_header_v2
   if (v2 === undefined) throw new Error('a page without its header')
   const {

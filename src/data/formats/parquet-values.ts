@@ -3,7 +3,7 @@ import { deltaBinaryUnpack, deltaLengthByteArray } from 'hyparquet/src/delta.js'
 import { byteStreamSplit } from 'hyparquet/src/encoding.js'
 import { readPlain } from 'hyparquet/src/plain.js'
 
-import { readHybrid } from './parquet-levels.js'
+import { readHybrid, readVarint } from './parquet-levels.js'
 import type { Leaf } from './parquet-schema.js'
 
 /** How the values of a page are kept. */
@@ -74,18 +74,9 @@ function deltas(
 
 /** Blocks of deltas have a multiple of 128 values in miniblocks of a multiple of 32 (Encodings.md); others never end. */
 function checkDeltas(bytes: Uint8Array): void {
-  let at = 0
-  const next = (): number => {
-    let value = 0
-    for (let i = 0; i < 5; i += 1) {
-      const byte = bytes[at++] ?? 0
-      value += (byte & 0x7f) * 2 ** (7 * i)
-      if (byte < 0x80) break
-    }
-    return value
-  }
-  const size = next()
-  const miniblocks = next()
+  const reader = { bytes, at: 0 }
+  const size = readVarint(reader)
+  const miniblocks = readVarint(reader)
   if (
     size === 0 ||
     miniblocks === 0 ||

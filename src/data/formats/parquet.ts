@@ -7,14 +7,14 @@ import {
   type SchemaTree,
 } from 'hyparquet'
 
-import { DataError, reasonOf, RetrogradError } from '../../errors.js'
+import { DataError } from '../../errors.js'
 import { widenFloat16 } from '../../io/float16.js'
 import { RangedFile, withFile } from '../../io/ranged-file.js'
 import { MAX_DEFLATE_RATIO } from '../../io/zip.js'
 import { BYTES_PER_ELEMENT, type DType, type TypedArray } from '../../tensor.js'
 import { imageArray } from '../images/column.js'
 import type { StoredArray } from '../stored-array.js'
-import { singleFile, startsWith, type DataFormat } from './format.js'
+import { asDataError, singleFile, startsWith, type DataFormat } from './format.js'
 import { readPages, type Page } from './parquet-pages.js'
 import { columnKind, type Leaf } from './parquet-schema.js'
 import { endOfThrift } from './parquet-thrift.js'
@@ -83,11 +83,6 @@ function guarded<T>(what: string, read: () => T): T {
   } catch (error) {
     throw asDataError(what, error)
   }
-}
-
-/** Whatever the library throws on a corrupt file (RangeError, TypeError, its own) is the file's fault. */
-function asDataError(what: string, error: unknown): RetrogradError {
-  return error instanceof RetrogradError ? error : new DataError(`${what}: ${reasonOf(error)}`)
 }
 
 async function columnArray(table: Table, column: SchemaTree): Promise<StoredArray> {

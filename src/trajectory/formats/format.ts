@@ -83,6 +83,16 @@ export interface Opener {
   open(path: string, options?: FormatOptions): Promise<OpenedFile | NotACheckpoint>
 }
 
+/** Makes an opener out of another, once for each: formats that are the same object are the same format. */
+export function oncePerFormat<F extends Opener>(make: (format: F) => Opener): (format: F) => Opener {
+  const made = new Map<F, Opener>()
+  return (format) => {
+    const opener = made.get(format) ?? make(format)
+    made.set(format, opener)
+    return opener
+  }
+}
+
 export interface CheckpointFormat extends Opener {
   /** Whether a file is of this format, by its first bytes (up to HEAD_SIZE) and its name. */
   match(head: Uint8Array, fileName: string): boolean
