@@ -37,20 +37,25 @@ export type { StandaloneGradient, StandaloneOptions } from './autodiff/standalon
 export { parseLoss } from './autodiff/losses.js'
 export type { LossChoices, LossSpec, TargetNeed } from './autodiff/losses.js'
 
-export { createOnnxRuntimeEngine as createEngine } from './engines/onnxruntime.js'
+export { createEngine, evaluate } from './engines/create.js'
+export type { Gradients } from './engines/create.js'
 export type { OnnxRuntimeOptions as EngineOptions } from './engines/onnxruntime.js'
 export type {
-  Cut,
   Engine,
-  Evaluation,
-  Gradients,
+  MicroBatch,
+  MicroBatchResult,
   Parameters,
   SampleArray,
   SplitData,
 } from './engines/engine.js'
+export type { Cut } from './engines/micro-batches.js'
 
 export { replay } from './replay/replay.js'
-export type { ReplayInput, ReplayOptions, ReplayOutcome, ReplayProgress } from './replay/replay.js'
+export type { ReplayInput, ReplayOptions } from './replay/replay.js'
+export type { ReplayProgress } from './replay/progress.js'
+export type { ReplaySink } from './replay/advance.js'
+export { ReplayJournal } from './replay/journal.js'
+export { LocalEvaluator } from './replay/workers/local.js'
 export { bindNetwork, networkTensors } from './replay/binding.js'
 export type { BoundNetwork } from './replay/binding.js'
 export { describeTensors } from './replay/tensors.js'

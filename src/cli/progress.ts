@@ -1,5 +1,5 @@
 import cliProgress from 'cli-progress'
-import type { ReplayProgress } from '../replay/replay.js'
+import type { ReplayProgress } from '../replay/progress.js'
 
 /** Shows how far a replay is, on a terminal; elsewhere it is quiet. */
 export interface ProgressDisplay {

@@ -1,7 +1,8 @@
 import type { ArgumentsCamelCase, Argv, CommandModule, Options } from 'yargs'
 import { summarize } from '../analysis/summary.js'
 import { EXIT, UsageError } from '../errors.js'
-import type { RunOptions } from '../replay/options.js'
+import type { Interruption, RunOptions } from '../replay/options.js'
+import { parseIntervals } from '../replay/range.js'
 import { runReplay } from '../replay/run.js'
 import type { RunResult } from '../replay/run.js'
 import { openResults } from '../tables/read.js'
@@ -12,6 +13,7 @@ import { DATA_OPTIONS, readDataOptions } from './data-options.js'
 import { onInterrupt } from './interrupt.js'
 import { LOSS_OPTIONS, readLoss } from './loss-options.js'
 import { formatSeconds, progressDisplay } from './progress.js'
+import { resumeLine } from './resume-line.js'
 import { renderSummary } from './summary.js'
 import { colors } from './text.js'
 
@@ -108,7 +110,18 @@ const OPTIONS = {
     describe: "BatchNorm's statistics: the checkpoints' own, or each micro-batch's (needs --batch-size)",
   },
   'batch-size': { type: 'number', describe: 'Samples per micro-batch [chosen for the model]' },
-  overwrite: { type: 'boolean', default: false, describe: 'Replace results that are in --out' },
+  intervals: {
+    type: 'string',
+    describe:
+      'Replay only intervals FROM:TO (half-open, cut at multiples of 32), for `retrograd merge` to join',
+  },
+  workers: { type: 'number', describe: 'Worker processes [as many as cores and memory allow]' },
+  threads: { type: 'number', describe: "Threads of each worker's engine [1; for large networks all cores]" },
+  overwrite: {
+    type: 'boolean',
+    default: false,
+    describe: 'Begin anew, and replace results that are in --out',
+  },
   json: { type: 'boolean', default: false, describe: 'Print the summary as JSON' },
 } as const satisfies Record<string, Options>
 
@@ -120,8 +133,9 @@ async function run(argv: RunArguments): Promise<number> {
   const started = Date.now()
   const display = progressDisplay(process.stderr)
   const interrupt = onInterrupt(() => {
-    display.line('stopping: keeping the finished intervals (interrupt again to drop them)')
+    display.line('stopping: the finished intervals stay')
   })
+  let interruption: Interruption | undefined
   try {
     const result = await runReplay(await runOptions(argv), {
       signal: interrupt.signal,
@@ -131,30 +145,38 @@ async function run(argv: RunArguments): Promise<number> {
       onProgress: (progress) => {
         display.update(progress)
       },
+      onInterrupted: (how) => {
+        interruption = how
+      },
     })
     display.stop()
-    if (result !== undefined) await report(argv, result, formatSeconds((Date.now() - started) / 1000))
-    return exitCode(argv, result)
+    if (result === undefined) {
+      process.stderr.write(interrupted(argv, interruption))
+      return EXIT.interrupted
+    }
+    await report(argv, result, formatSeconds((Date.now() - started) / 1000))
+    return exitCode(result)
   } finally {
     display.stop()
     interrupt.done()
   }
 }
 
-function exitCode({ out }: RunArguments, result: RunResult | undefined): number {
-  if (result === undefined) {
-    process.stderr.write(`interrupted before the first interval was finished; ${out} was left as it was\n`)
-    return EXIT.interrupted
-  }
-  const { outcome } = result
-  if (outcome.interrupted) {
-    process.stderr.write(`interrupted: ${out} holds the first ${outcome.intervals} intervals\n`)
-    return EXIT.interrupted
-  }
-  return outcome.converged === outcome.intervals ? EXIT.done : EXIT.notConverged
+function exitCode({ manifest: { result } }: RunResult): number {
+  return result.converged === result.intervals ? EXIT.done : EXIT.notConverged
 }
 
-async function report(argv: RunArguments, { manifest, outcome }: RunResult, seconds: string): Promise<void> {
+/** What an interrupted run leaves, and the line that goes on with it. */
+function interrupted({ out }: RunArguments, how: Interruption | undefined): string {
+  if (how === undefined || how.finished === 0)
+    return `interrupted before the first interval was finished; ${out} was left as it was\n`
+  return (
+    `interrupted: ${how.finished} of ${how.intervals} intervals are finished and stay in ${out}; to go on:\n` +
+    `  ${resumeLine(process.argv.slice(2))}\n`
+  )
+}
+
+async function report(argv: RunArguments, { manifest }: RunResult, seconds: string): Promise<void> {
   const results = await openResults(argv.out)
   const summary = summarize(await results.readTable('steps'), await results.readTable('tensors'))
   const { tolerance, out } = argv
@@ -171,12 +193,19 @@ async function report(argv: RunArguments, { manifest, outcome }: RunResult, seco
     process.stdout.write(`${JSON.stringify(facts, null, 2)}\n`)
     return
   }
-  const facts = { summary, manifest, out, tolerance, noiseFloor: outcome.noiseFloor, seconds }
+  const facts = {
+    summary,
+    manifest,
+    out,
+    tolerance,
+    noiseFloor: Number(manifest.result.noise_floor),
+    seconds,
+  }
   process.stdout.write(renderSummary(facts, colors()))
 }
 
 async function runOptions(argv: RunArguments): Promise<RunOptions> {
-  const { model, map, steps, batchSize } = argv
+  const { model, map, steps, batchSize, intervals, workers, threads } = argv
   return {
     checkpoints: argv.checkpoints,
     splits: namedSplits(argv),
@@ -193,6 +222,9 @@ async function runOptions(argv: RunArguments): Promise<RunOptions> {
     ...(map !== undefined && { map }),
     ...(steps !== undefined && { steps: parseStepRange(steps) }),
     ...(batchSize !== undefined && { batchSize: wholeNumber('--batch-size', batchSize) }),
+    ...(intervals !== undefined && { intervals: parseIntervals(intervals) }),
+    ...(workers !== undefined && { workers: wholeNumber('--workers', workers) }),
+    ...(threads !== undefined && { threads: wholeNumber('--threads', threads) }),
   }
 }
 

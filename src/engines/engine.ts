@@ -1,11 +1,22 @@
 import type { DType, FloatArray, TypedArray } from '../tensor.js'
 
 /** Samples in row-major order, the first axis counting samples; `sampleShape` is the shape of one. */
-export interface SampleArray {
+interface SampleAxes {
   readonly dtype: DType
   readonly sampleShape: readonly number[]
+}
+
+export interface SamplesInMemory extends SampleAxes {
   readonly data: TypedArray
 }
+
+/** Samples that are read when they are asked for. */
+export interface StoredSamples extends SampleAxes {
+  /** The values of samples `start` to `start + count`. */
+  read(start: number, count: number): TypedArray
+}
+
+export type SampleArray = SamplesInMemory | StoredSamples
 
 /** The data that the loss is averaged over. */
 export interface SplitData {
@@ -14,44 +25,40 @@ export interface SplitData {
   readonly target?: SampleArray | undefined
 }
 
-/** How a split is cut into micro-batches. */
-export interface Cut {
-  /** Samples in a micro-batch. */
+/** Samples `start` to `start + count` of a split; the graph is run on `size` samples, the rest being padding. */
+export interface MicroBatch {
+  readonly start: number
+  readonly count: number
   readonly size: number
-  /** Samples in the first one, where it is to be shorter; the cut changes rounding, not the loss. */
-  readonly first?: number
-}
-
-export interface Evaluation {
-  /** The split's mean loss: all numerators over all denominators, summed in float64. */
-  readonly loss: number
 }
 
 /** One parameter tensor at the point, by the network's name. */
 export type Parameters = ReadonlyMap<string, FloatArray>
 
-/** Where an evaluation writes: the gradient of the split's loss, float64, row-major, one array per parameter. */
-export type Gradients = ReadonlyMap<string, Float64Array>
+/** Sums over samples: a loss is the sum of numerators over the sum of denominators. */
+export interface Terms {
+  readonly numerator: number
+  readonly denominator: number
+}
 
-/** Computes a loss and its gradient at a point of parameter space. One evaluation runs at a time. */
+/** What one micro-batch gives. */
+export interface MicroBatchResult extends Terms {
+  /**
+   * The gradient of the numerator with respect to a parameter, row-major; undefined where the loss does not depend on
+   * it. The next run overwrites the arrays.
+   */
+  readonly gradient: (parameter: string) => FloatArray | undefined
+}
+
+/** Computes the loss of a micro-batch and its gradient at a point of parameter space. One run at a time. */
 export interface Engine {
   /** How the engine and its device are named in results, e.g. 'onnxruntime 1.30.0, cpu'. */
   readonly description: string
   /** The type that points are rounded to: that of the network's parameters. */
   readonly precision: 'float32' | 'float64'
-  /**
-   * The loss of a split at `parameters` and its gradient, which overwrites `gradients`. Per-sample losses and the
-   * gradients of micro-batches are accumulated in float64 and divided once.
-   *
-   * @param onProgress called after each micro-batch with the number of samples done
-   * @throws EngineError when the graph fails to run. A loss that overflows is returned, not thrown.
-   */
-  evaluate(
-    parameters: Parameters,
-    split: SplitData,
-    cut: Cut,
-    gradients: Gradients,
-    onProgress?: (samples: number) => void,
-  ): Promise<Evaluation>
+  /** Whether every micro-batch has one size, padded where samples run out. */
+  readonly fixedBatch: boolean
+  /** @throws EngineError when the graph fails to run. A loss that overflows is returned, not thrown. */
+  run(parameters: Parameters, split: SplitData, batch: MicroBatch): Promise<MicroBatchResult>
   close(): Promise<void>
 }

@@ -1,12 +1,13 @@
 import { BYTES_PER_ELEMENT, elementCount } from '../tensor.js'
 import type { TypedArray } from '../tensor.js'
-import type { Cut, SampleArray } from './engine.js'
+import type { MicroBatch, SampleArray } from './engine.js'
 
-/** Samples `start` to `start + count` of a split; the graph is run on `size` samples, the rest being padding. */
-export interface MicroBatch {
-  readonly start: number
-  readonly count: number
+/** How a split is cut into micro-batches. */
+export interface Cut {
+  /** Samples in a micro-batch. */
   readonly size: number
+  /** Samples in the first one, where it is to be shorter; the cut changes rounding, not the loss. */
+  readonly first?: number
 }
 
 /**
@@ -23,15 +24,40 @@ export function microBatches(samples: number, { size, first = size }: Cut, fixed
   return batches
 }
 
+/** The most groups that the micro-batches of a split are summed in, and the fewest micro-batches of one. */
+const MOST_GROUPS = 4
+const FEWEST_IN_GROUP = 4
+
+/**
+ * Micro-batches in groups of neighbours. A gradient is the sum of its groups' sums, in their order, so that its bits
+ * don't depend on how many processes share the groups.
+ */
+export function grouped(batches: readonly MicroBatch[]): MicroBatch[][] {
+  const groups = Math.max(1, Math.min(MOST_GROUPS, Math.floor(batches.length / FEWEST_IN_GROUP)))
+  return Array.from({ length: groups }, (_, group) =>
+    batches.slice(
+      Math.floor((group * batches.length) / groups),
+      Math.floor(((group + 1) * batches.length) / groups),
+    ),
+  )
+}
+
 /** The rows of a micro-batch: a view of the data, or a copy where padding is needed (the first sample repeated). */
 export function rows(array: SampleArray, { start, count, size }: MicroBatch): TypedArray {
   const width = elementCount(array.sampleShape)
-  const view = array.data.subarray(start * width, (start + count) * width)
+  const view = samplesOf(array, start, count)
   if (count === size) return view
-  const filled = new (array.data.constructor as new (length: number) => TypedArray)(size * width)
+  const filled = new (view.constructor as new (length: number) => TypedArray)(size * width)
   copy(filled, view, 0)
-  for (let row = count; row < size; row += 1) copy(filled, array.data.subarray(0, width), row * width)
+  const padding = samplesOf(array, 0, 1)
+  for (let row = count; row < size; row += 1) copy(filled, padding, row * width)
   return filled
+}
+
+function samplesOf(array: SampleArray, start: number, count: number): TypedArray {
+  if ('read' in array) return array.read(start, count)
+  const width = elementCount(array.sampleShape)
+  return array.data.subarray(start * width, (start + count) * width)
 }
 
 function copy(to: TypedArray, from: TypedArray, offset: number): void {

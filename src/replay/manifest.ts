@@ -1,15 +1,19 @@
+import { createHash } from 'node:crypto'
 import { cpus } from 'node:os'
-import { ONNXRUNTIME_VERSION } from '../engines/onnxruntime.js'
+import { ONNXRUNTIME_VERSION } from '../engines/version.js'
 import { ModelError } from '../errors.js'
 import { sha256File } from '../io/hash.js'
 import { lossChoices, lossName } from '../autodiff/losses.js'
+import { hashOf } from '../tables/identity.js'
+import type { Identity } from '../tables/identity.js'
 import type { Manifest, ManifestFacts } from '../tables/manifest.js'
 import { SCHEMA_VERSION } from '../tables/schema.js'
 import type { BoundPair } from '../trajectory/bind.js'
 import { VERSION } from '../version.js'
 import type { RunOptions } from './options.js'
 import type { Prepared } from './prepare.js'
-import type { ReplayOutcome } from './replay.js'
+import type { Outcome } from './state.js'
+import type { Sizing } from './workers/sizing.js'
 
 /** What is known of a run before it starts; every table file carries it. */
 export type RunFacts = Pick<Manifest, 'schema' | 'retrograd' | 'options' | 'model' | 'data' | 'tensors'> & {
@@ -17,7 +21,11 @@ export type RunFacts = Pick<Manifest, 'schema' | 'retrograd' | 'options' | 'mode
   readonly trajectory: Record<string, unknown>
 }
 
-export async function runFacts(options: RunOptions, prepared: Prepared): Promise<RunFacts> {
+export async function runFacts(
+  options: RunOptions,
+  prepared: Prepared,
+  { threads }: Sizing,
+): Promise<RunFacts> {
   const { trajectory, binding, data, notes } = prepared
   return {
     schema: SCHEMA_VERSION,
@@ -40,7 +48,7 @@ export async function runFacts(options: RunOptions, prepared: Prepared): Promise
     },
     data: [...data].map(([split, { path, samples, sha256 }]) => ({ split, path, samples, sha256 })),
     tensors: tensorFacts(prepared),
-    device: { engine: 'onnxruntime', provider: 'cpu', cpu: cpus()[0]?.model ?? 'unknown' },
+    device: { engine: 'onnxruntime', provider: 'cpu', cpu: cpus()[0]?.model ?? 'unknown', threads },
     trajectory: {
       path: trajectory.path,
       format: trajectory.format,
@@ -76,8 +84,9 @@ function layoutFacts({ by, permutation, reshaped }: BoundPair): Record<string, u
 
 function optionFacts(options: RunOptions, batchSize: number): Record<string, unknown> {
   const { splits, loss, steps, weights, batchSize: asked, batchNorm, map, out, overwrite, ...plain } = options
+  const { intervals, workers, threads, ...others } = plain
   return {
-    ...plain,
+    ...others,
     splits: Object.fromEntries(splits),
     loss: lossName(loss),
     loss_options: lossChoices(loss),
@@ -87,37 +96,76 @@ function optionFacts(options: RunOptions, batchSize: number): Record<string, unk
     batch_size: batchSize,
     batch_size_given: asked ?? null,
     batchnorm: batchNorm,
+    intervals: intervals ?? null,
+    workers: workers ?? null,
+    threads: threads ?? null,
     out,
     overwrite,
   }
 }
 
-/** The manifest of a finished run. */
+/** Options that say where things are or how fast they go, on which results don't depend. */
+const WITHOUT_EFFECT = [
+  'checkpoints',
+  'model',
+  'splits',
+  'out',
+  'overwrite',
+  'workers',
+  'threads',
+  'batch_size_given',
+]
+
+/** What the results of a run depend on, inputs by their contents. */
+export function identityOf(facts: RunFacts, { trajectory }: Prepared): Identity {
+  const options = Object.entries(facts.options).filter(([name]) => !WITHOUT_EFFECT.includes(name))
+  const checkpoints = trajectory.checkpoints.map(({ step, bytes }) => `${step}:${bytes}`).join(' ')
+  const { binding, loss_sha256, sha256 } = facts.model
+  return {
+    ...Object.fromEntries(options),
+    model: sha256,
+    binding,
+    'loss file': loss_sha256 ?? null,
+    ...Object.fromEntries(facts.data.map((data) => [`data of ${data.split}`, data.sha256])),
+    checkpoints: `${trajectory.checkpoints.length}, ${createHash('sha256').update(checkpoints).digest('hex')}`,
+    tensors: hashOf({ tensors: facts.tensors }),
+    ...facts.device,
+    onnxruntime: facts.retrograd.onnxruntime,
+    retrograd: facts.retrograd.version,
+  }
+}
+
+/** The manifest of a finished run, or of a part of one. */
 export async function manifestFacts(
   facts: RunFacts,
-  { trajectory }: Prepared,
-  outcome: ReplayOutcome,
-  started: Date,
+  prepared: Prepared,
+  outcome: Outcome,
+  { started, intervals }: { readonly started: Date; readonly intervals?: RunOptions['intervals'] },
 ): Promise<ManifestFacts> {
+  const { trajectory } = prepared
+  const all = trajectory.checkpoints.length - 1
+  const { from, to } = intervals ?? { from: 0, to: all }
   const checkpoints: Manifest['checkpoints'] = []
-  for (const checkpoint of trajectory.checkpoints.slice(0, outcome.intervals + 1))
-    checkpoints.push({
-      path: checkpoint.path,
-      step: checkpoint.step,
-      fingerprint: await checkpoint.fingerprint(),
-    })
+  for (const [index, checkpoint] of trajectory.checkpoints.entries()) {
+    if (index < from || index > to) continue
+    const fingerprint = outcome.fingerprints.get(index) ?? (await checkpoint.fingerprint())
+    checkpoints.push({ path: checkpoint.path, step: checkpoint.step, fingerprint })
+  }
   return {
     ...facts,
-    status: outcome.interrupted ? 'interrupted' : 'complete',
+    status: intervals === undefined ? 'complete' : 'part',
+    identity: hashOf(identityOf(facts, prepared)),
+    intervals: { from, to, of: all },
     created: started.toISOString(),
     finished: new Date().toISOString(),
     checkpoints,
     result: {
       intervals: outcome.intervals,
       converged: outcome.converged,
-      largest_residual: outcome.largestResidual,
+      largest_residual: outcome.largestError,
       noise_floor: outcome.noiseFloor,
       evaluations: outcome.evaluations,
+      messages: outcome.messages,
     },
   }
 }

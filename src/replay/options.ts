@@ -4,7 +4,8 @@ import type { DataOptions } from '../data/needs.js'
 import type { Granularity } from '../tables/schema.js'
 import type { WeightKind } from '../trajectory/formats/format.js'
 import type { StepRange } from '../trajectory/step-range.js'
-import type { ReplayProgress } from './replay.js'
+import type { ReplayProgress } from './progress.js'
+import type { Range } from './state.js'
 
 /** What a run replays and how. Paths are as the user wrote them. */
 export interface RunOptions extends DataOptions {
@@ -26,14 +27,27 @@ export interface RunOptions extends DataOptions {
   readonly batchSize?: number
   /** The statistics that BatchNormalization divides by: the checkpoints' own, or those of each micro-batch. */
   readonly batchNorm: Settings['batchNorm']
+  /** Replays these intervals only, to be merged with the others; cut at multiples of 32 or the run's ends. */
+  readonly intervals?: Range
+  /** Worker processes; by default as many as cores and memory allow. */
+  readonly workers?: number
+  /** Threads of each worker's engine; by default 1, for large networks all cores. */
+  readonly threads?: number
   readonly out: string
   readonly overwrite: boolean
+}
+
+/** How far an interrupted run was. */
+export interface Interruption {
+  readonly finished: number
+  readonly intervals: number
 }
 
 export interface RunEvents {
   /** A choice or a finding that the user should know, one sentence. */
   readonly onNote?: (note: string) => void
   readonly onProgress?: (progress: ReplayProgress) => void
-  /** Ends the run after its last finished interval. */
+  readonly onInterrupted?: (interruption: Interruption) => void
+  /** Ends the run; what is finished stays, and the same run goes on from there. */
   readonly signal?: AbortSignal
 }

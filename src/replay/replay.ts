@@ -1,24 +1,35 @@
-import type { Engine, SplitData } from '../engines/engine.js'
 import type { Granularity } from '../tables/schema.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
-import { integrate, evaluate } from './interval.js'
-import type { Integral, Integrator, Segment } from './interval.js'
+import { Advance, intervalsAtOnce } from './advance.js'
+import type { ReplaySink } from './advance.js'
+import type { Arrays } from './allocation.js'
+import { Endpoints } from './endpoints.js'
+import type { Endpoint } from './endpoints.js'
+import { integrate } from './integrate.js'
+import type { Integrator } from './integrate.js'
+import type { ReplayJournal } from './journal.js'
 import { estimateNoiseFloor } from './noise.js'
-import { eachTensor, parameterRow, stepRow, tensorRow, totalRows, unitRows } from './rows.js'
-import type { IntervalFacts, TableSink } from './rows.js'
-import { gradientSet, SplitState } from './split-state.js'
-import type { TensorStatistics } from './statistics.js'
+import { Progress } from './progress.js'
+import type { ReplayProgress } from './progress.js'
+import type { Rule } from './quadrature/rule.js'
+import type { IntervalRecord, ReplayRecord } from './records.js'
+import { keptFiles, ReplayState } from './state.js'
+import type { Outcome } from './state.js'
+import { fileNames } from './store/store.js'
 import type { LcaTensor } from './tensors.js'
-import { AllocationTotals, BLOCK_INTERVALS, MovementTotals } from './totals.js'
-import { Point, readWeights } from './weights.js'
-import type { Weights } from './weights.js'
+import { BLOCK_INTERVALS } from './totals.js'
+import { WeightFiles } from './weight-files.js'
+import type { Evaluator } from './workers/evaluator.js'
+import { WorkerMemoryError } from './workers/pool.js'
 
 export interface ReplayInput {
   readonly trajectory: Trajectory
+  /** All tensors in the order of the files of weights: first those that LCA is allocated to. */
   readonly tensors: readonly LcaTensor[]
-  readonly engine: Engine
-  /** The data sets by name, in the order of the tables' rows. */
-  readonly splits: ReadonlyMap<string, SplitData>
+  readonly arrays: Arrays
+  readonly evaluator: Evaluator
+  /** In the order of the tables' rows. `groups` where samples were drawn at random. */
+  readonly splits: readonly { readonly name: string; readonly samples: number; readonly groups?: number }[]
   /**
    * What one value of the loss belongs to. A loss of a whole micro-batch may depend on how samples are cut, so that
    * rounding can't be told by cutting them differently.
@@ -27,222 +38,375 @@ export interface ReplayInput {
 }
 
 export interface ReplayOptions {
-  /** Largest |residual| of a converged interval, in units of the loss. */
+  readonly rule: Rule
+  /** Largest error of a converged interval, in units of the loss. */
   readonly tolerance: number
-  /** Largest number of splits of an interval, a power of two from 2. */
+  /** Largest number of splits of an interval, a power of two. */
   readonly maxSplits: number
   readonly batchSize: number
+  /** Whether a smaller micro-batch gives the same loss, so that it may be tried where memory is short. */
+  readonly mayHalve: boolean
   readonly granularity: Granularity
-  /** Stops the replay after the last finished interval. */
+  /** Half-open; all by default. */
+  readonly intervals?: { readonly from: number; readonly to: number }
+  /** How many intervals may be on their way at once. */
+  readonly window: number
+  /** Stops the replay; finished intervals stay in the journal. */
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: ReplayProgress) => void
+  readonly onNote?: (note: string) => void
 }
 
-export interface ReplayProgress {
-  /** The totals of large networks take a while to write, after the last interval. */
-  readonly phase: 'replaying' | 'writing totals'
-  readonly intervals: number
-  /** Intervals done, with the share of the current one as a fraction. */
-  readonly done: number
-  /** Last known loss of the first split, and the largest |residual| of the last finished interval. */
-  readonly loss: number
-  readonly residual: number
+/** The open journal of a replay and what it held when it was opened. */
+export interface OpenJournal {
+  readonly journal: ReplayJournal
+  readonly records: readonly ReplayRecord[]
 }
 
-export interface ReplayOutcome {
-  /** Intervals whose rows were written. */
-  readonly intervals: number
-  readonly converged: number
-  /** The largest |residual| over splits and intervals. */
-  readonly largestResidual: number
-  /** Gradients computed, those for the noise floor included. */
-  readonly evaluations: number
-  /** See estimateNoiseFloor; in units of the loss, 0 where it can't be estimated. */
-  readonly noiseFloor: number
-  readonly interrupted: boolean
-}
+/** Finished intervals are brought to the disk at least this often, so that a machine that stops loses little. */
+const SYNC_MS = 30_000
 
 /**
  * Replays a trajectory: for every interval integrates the gradient along the segment between its checkpoints, on every
- * split, and hands the rows of all tables to `sink`, in order. Memory is a fixed number of copies of the parameters,
- * whatever the length of the trajectory. An aborted signal ends it after the last finished interval, whose rows and
- * totals are complete.
+ * split, and hands the rows of all tables to `sink`, in order. Finished intervals are journalled; what the journal holds
+ * already is not computed again. Arrays as large as the parameters lie in files, so that memory grows neither with the
+ * network nor with the trajectory. An aborted signal ends it, with the journal as it is.
  *
  * @throws CheckpointError when a checkpoint can't be read or is not finite, or the loss overflows
+ * @throws EngineError when the engine fails or its processes die
+ * @throws ResultsError when the disk refuses
  */
-export async function replay(
+export function replay(
   input: ReplayInput,
   options: ReplayOptions,
-  sink: TableSink,
-): Promise<ReplayOutcome> {
-  return new Replay(input, options, sink).run()
+  journal: OpenJournal,
+  sink: ReplaySink,
+): Promise<Outcome> {
+  return new Replay(input, options, journal, sink).run()
 }
 
 class Replay {
-  private readonly states: readonly SplitState[]
-  private readonly integrator: Integrator
-  private readonly allocations: ReadonlyMap<string, AllocationTotals>[]
-  private readonly movements: ReadonlyMap<string, MovementTotals>
-  private readonly intervals: number
-  private noiseFloor = 0
-  private evaluations = 0
-  private largestResidual = 0
-  private lastResidual = NaN
-  private converged = 0
-  private interval = 0
-  private work = 0
+  private readonly state: ReplayState
+  private readonly weights: WeightFiles
+  private readonly advance: Advance
+  private readonly progress: Progress
+  private readonly range: { readonly from: number; readonly to: number; readonly part: boolean }
+  private readonly atOnce: number
+  private readonly journal: ReplayJournal
+  private advanced: number
+  private advancing: Promise<void> = Promise.resolve()
+  private lastSync = Date.now()
+  /** Counts how often the unfinished intervals were begun: what an earlier attempt still finishes is dropped. */
+  private attempt = 0
 
   constructor(
     private readonly input: ReplayInput,
     private readonly options: ReplayOptions,
-    private readonly sink: TableSink,
+    { journal, records }: OpenJournal,
+    private readonly sink: ReplaySink,
   ) {
-    const { tensors, engine, splits, trajectory } = input
-    this.states = [...splits].map(([name, data]) => new SplitState(name, data, tensors))
-    this.allocations = this.states.map(
-      () => new Map(tensors.map(({ name, size }) => [name, new AllocationTotals(size)])),
+    const { trajectory, tensors, arrays, splits } = input
+    const intervals = trajectory.checkpoints.length - 1
+    const { from, to } = options.intervals ?? { from: 0, to: intervals }
+    this.range = { from, to, part: options.intervals !== undefined }
+    this.journal = journal
+    this.state = new ReplayState(records, { from, batchSize: options.batchSize })
+    this.advanced = this.state.advanced
+    this.weights = new WeightFiles(arrays.store, trajectory.checkpoints, tensors, arrays.weightElements)
+    this.atOnce = intervalsAtOnce(arrays.layout.size, splits.length)
+    const { granularity } = options
+    this.advance = new Advance({
+      arrays,
+      trajectory,
+      tensors: tensors.slice(0, arrays.layout.tensors.length),
+      splits: splits.map(({ name }) => name),
+      granularity,
+      restricted: tensors.length > arrays.layout.tensors.length,
+      range: this.range,
+      sink,
+    })
+    this.progress = new Progress(splits, to - from, options.onProgress)
+  }
+
+  async run(): Promise<Outcome> {
+    this.restore()
+    const interrupted = await this.untilAborted(this.allIntervals())
+    if (interrupted) return this.state.outcome(true)
+    const total = this.input.splits.length
+    let written = 0
+    this.advance.writeTotals(() => {
+      written += 1
+      this.progress.totals(written / total)
+    })
+    return this.state.outcome(false)
+  }
+
+  /** Takes up what the journal holds, and clears what no record speaks of. */
+  private restore(): void {
+    const { state, advanced, input } = this
+    const names = [this.advance.totalsAt(advanced), this.advance.blockAt(advanced)].filter(
+      (name) => name !== undefined,
     )
-    this.movements = new Map(tensors.map(({ name, size }) => [name, new MovementTotals(size)]))
-    this.intervals = trajectory.checkpoints.length - 1
-    this.integrator = {
-      engine,
-      cut: { size: options.batchSize },
-      tensors,
-      point: new Point(tensors, engine.precision),
-      scratch: gradientSet(tensors),
-      tolerance: options.tolerance,
-      maxSplits: options.maxSplits,
-      noiseFloor: 0,
-      onWork: (evaluations) => {
-        this.progress(evaluations)
-      },
+    const kept = keptFiles(state, this.range.from, input.splits.length)
+    input.arrays.store.keepOnly(new Set([...kept, ...names]))
+    this.sink.restore(state.tables)
+    this.weights.take(state.endpoints)
+    this.progress.finished(state.finishedIn(this.range), state.lastRecord)
+  }
+
+  /** Returns whether the signal ended the work. */
+  private async untilAborted(work: Promise<void>): Promise<boolean> {
+    const { signal } = this.options
+    if (signal === undefined) {
+      await work
+      return false
+    }
+    let abort: (() => void) | undefined
+    const aborted = new Promise<boolean>((resolve) => {
+      abort = () => {
+        resolve(true)
+      }
+      if (signal.aborted) abort()
+      else signal.addEventListener('abort', abort)
+    })
+    try {
+      return await Promise.race([work.then(() => false), aborted])
+    } finally {
+      signal.removeEventListener('abort', abort!)
+      this.attempt += 1
+      // a step that has begun to write is let finish
+      await this.advancing.catch(() => undefined)
     }
   }
 
-  async run(): Promise<ReplayOutcome> {
-    const interrupted = await this.allIntervals()
-    if (this.interval % BLOCK_INTERVALS !== 0) this.endBlock()
-    this.writeTotals()
-    const { converged, largestResidual, evaluations, noiseFloor } = this
-    return { intervals: this.interval, converged, largestResidual, evaluations, noiseFloor, interrupted }
+  private async allIntervals(): Promise<void> {
+    for (;;) {
+      const before = this.state.unfinished(this.range)
+      try {
+        await this.tryIntervals()
+        return
+      } catch (error) {
+        if (!(error instanceof WorkerMemoryError)) throw error
+        this.attempt += 1
+        await this.advancing
+        this.halve(error, before)
+      }
+    }
   }
 
-  /** Returns whether the signal ended the replay early. */
-  private async allIntervals(): Promise<boolean> {
-    const { checkpoints } = this.input.trajectory
-    try {
-      let from = await readWeights(checkpoints[0]!, this.input.tensors)
-      for (; this.interval < this.intervals; this.interval += 1) {
-        const to = await readWeights(checkpoints[this.interval + 1]!, this.input.tensors)
-        await this.oneInterval(from, to)
-        from = to
-        if ((this.interval + 1) % BLOCK_INTERVALS === 0) this.endBlock()
+  /** Begins the unfinished intervals again with half the micro-batch; once for the first of them. */
+  private halve(error: WorkerMemoryError, before: number): void {
+    const { batchSize, halvedAt } = this.state
+    const first = this.state.unfinished(this.range)
+    if (!this.options.mayHalve)
+      throw new WorkerMemoryError(
+        `${error.message}; the micro-batch is part of the loss and stays as it is: use fewer --workers`,
+      )
+    if (batchSize === 1 || (halvedAt === first && before === first))
+      throw new WorkerMemoryError(
+        `${error.message}, with micro-batches of ${batchSize} samples; use fewer --workers, or a smaller --batch-size`,
+      )
+    const size = Math.ceil(batchSize / 2)
+    const message = `${error.message}; from interval ${first} on micro-batches have ${size} samples instead of ${batchSize}`
+    const record = { kind: 'batch size', size, from: first, message } as const
+    this.journal.append(record)
+    this.state.take(record)
+    this.options.onNote?.(message)
+  }
+
+  private async tryIntervals(): Promise<void> {
+    const attempt = new Attempt(this.input, this.options, this.weights, this.state, this.attempt, {
+      onSamples: (interval, split, samples) => {
+        this.progress.samples(interval, split, samples)
+      },
+      onEndpoint: (endpoint) => {
+        this.record({ kind: 'endpoint', ...endpoint }, attempt.number)
+      },
+      onNoise: (floor, evaluations) => {
+        this.record({ kind: 'noise', floor, evaluations }, attempt.number)
+      },
+      onInterval: (record) => {
+        this.record(record, attempt.number)
+      },
+    })
+    const pending = this.state.pending(this.range)
+    let failed = false
+    const lane = async (): Promise<void> => {
+      for (const interval of pending) {
+        if (failed || attempt.number !== this.attempt) return
+        await attempt.interval(interval)
+        await this.advanceTo(this.state.unfinished(this.range), attempt)
       }
-      return false
+    }
+    const lanes = Array.from({ length: this.options.window }, () => lane())
+    try {
+      await Promise.all(lanes)
     } catch (error) {
-      if (this.options.signal?.aborted === true && error === this.options.signal.reason) return true
+      failed = true
       throw error
     }
+    await this.advanceTo(this.range.to, attempt)
+    await attempt.noiseIfBegun()
   }
 
-  private async oneInterval(from: Weights, to: Weights): Promise<void> {
-    const segment: Segment = { from, to, where: this.where() }
-    this.work = 0
-    if (this.interval === 0) await this.firstPoint(segment)
-    const integral = await integrate(
-      { ...this.integrator, noiseFloor: this.noiseFloor },
-      this.states,
-      segment,
+  private record(record: ReplayRecord, attempt: number): void {
+    if (attempt !== this.attempt) return
+    this.journal.append(record)
+    this.state.take(record)
+    if (record.kind === 'interval') this.progress.finished(this.state.finishedIn(this.range), record)
+  }
+
+  /** Writes rows and totals of whole steps of finished intervals, one step after another. */
+  private advanceTo(finished: number, attempt: Attempt): Promise<void> {
+    this.advancing = this.advancing.then(async () => {
+      while (this.nextStep() <= finished && this.advanced < this.range.to) await this.step(attempt)
+      if (Date.now() - this.lastSync > SYNC_MS) await this.sync()
+    })
+    return this.advancing
+  }
+
+  /** The end of the next step: steps end at multiples of their length and at the end of the run. */
+  private nextStep(): number {
+    const { atOnce, advanced, range } = this
+    return Math.min(range.to, (Math.floor(advanced / atOnce) + 1) * atOnce)
+  }
+
+  private async step(attempt: Attempt): Promise<void> {
+    const [from, to] = [this.advanced, this.nextStep()]
+    if (from === 0) await attempt.noiseIfBegun()
+    const records = Array.from({ length: to - from }, (_, i) => this.state.interval(from + i)!)
+    const tables = this.advance.add(from, records)
+    const old = [this.advance.totalsAt(from), this.advance.blockAt(from)]
+    const record = { kind: 'advance', intervals: to, tables } as const
+    this.journal.append(record)
+    this.state.take(record)
+    this.advanced = to
+    await this.sync()
+    const kept = [this.advance.totalsAt(to), this.advance.blockAt(to)]
+    this.release(
+      from,
+      to,
+      attempt,
+      old.filter((name) => name !== undefined && !kept.includes(name)) as string[],
     )
-    this.record(segment, integral)
-    for (const state of this.states) {
-      this.evaluations += state.evaluations
-      state.advance()
+  }
+
+  private async sync(): Promise<void> {
+    await this.journal.sync()
+    this.lastSync = Date.now()
+  }
+
+  /** Removes the arrays that only intervals before `to` needed; those of the last one are what the next looks back on. */
+  private release(from: number, to: number, attempt: Attempt, sums: readonly string[]): void {
+    const { store } = this.input.arrays
+    store.remove(...sums)
+    for (let index = Math.max(0, from - 1); index < to - 1; index += 1) {
+      this.weights.release(index)
+      attempt.release(index)
+      for (const split of this.input.splits.keys())
+        store.remove(fileNames.gradient(index, split), fileNames.lca(index, split))
+    }
+    this.state.release()
+  }
+}
+
+interface AttemptEvents {
+  readonly onSamples: (interval: number, split: number, samples: number) => void
+  readonly onEndpoint: (endpoint: Endpoint) => void
+  readonly onNoise: (floor: number, evaluations: number) => void
+  readonly onInterval: (record: IntervalRecord) => void
+}
+
+/** The computation of unfinished intervals with one size of the micro-batch. */
+class Attempt {
+  private readonly endpoints: Endpoints
+  private readonly integrator: Integrator
+  private readonly intervals = new Map<number, Promise<IntervalRecord>>()
+  private noise: Promise<number> | undefined
+
+  constructor(
+    private readonly input: ReplayInput,
+    options: ReplayOptions,
+    private readonly weights: WeightFiles,
+    private readonly state: ReplayState,
+    readonly number: number,
+    private readonly events: AttemptEvents,
+  ) {
+    const { trajectory, arrays, evaluator, tensors, splits } = input
+    const { checkpoints, stepUnit } = trajectory
+    const step = (checkpoint: number): string => `${stepUnit} ${checkpoints[checkpoint]!.step}`
+    const names = splits.map(({ name }) => name)
+    const sampled = splits.some(({ groups }) => groups !== undefined)
+    const common = {
+      evaluator,
+      weights,
+      splits: names,
+      cut: { size: state.batchSize },
+      sampled,
+      onSamples: events.onSamples,
+    }
+    this.endpoints = new Endpoints({
+      ...common,
+      last: checkpoints.length - 1,
+      onEndpoint: events.onEndpoint,
+      where: (checkpoint) => `at ${step(checkpoint)}`,
+    })
+    this.endpoints.take(state.endpoints)
+    this.integrator = {
+      ...common,
+      arrays,
+      tensors,
+      rule: options.rule,
+      tolerance: options.tolerance,
+      maxSplits: options.maxSplits,
+      restricted: tensors.length > arrays.layout.tensors.length,
+      endpoint: (checkpoint) => this.endpoints.get(checkpoint),
+      noiseFloor: () => this.noiseFloor(),
+      calibration: async (interval) => (await this.interval(interval)).calibration,
+      where: (interval) => `between ${step(interval)} and ${step(interval + 1)}`,
     }
   }
 
-  /** The gradient at the start of the trajectory, and what rounding does there. */
-  private async firstPoint(segment: Segment): Promise<void> {
-    for (const state of this.states)
-      state.start.loss = await evaluate(this.integrator, state, segment, 0, state.start.gradient)
-    if (this.input.lossOf === 'micro-batch') return
-    this.noiseFloor = await estimateNoiseFloor(this.integrator, this.states, segment)
-    this.evaluations += this.states.length
+  /** An interval's record, computed where the journal does not hold it. */
+  interval(interval: number): Promise<IntervalRecord> {
+    const known = this.intervals.get(interval)
+    if (known !== undefined) return known
+    const done = this.state.interval(interval)
+    const record = done === undefined ? this.compute(interval) : Promise.resolve(done)
+    this.intervals.set(interval, record)
+    return record
   }
 
-  /** Writes the rows of an interval and adds it to the totals. */
-  private record({ from, to }: Segment, { splits, converged, residual }: Integral): void {
-    const facts = { ...this.steps(), interval: this.interval, splits, converged, from, to }
-    this.states.forEach((state, index) => {
-      this.recordSplit(state, this.allocations[index]!, facts)
-    })
-    for (const [name, totals] of this.movements) totals.add({ from: from.get(name)!, to: to.get(name)! })
-    this.converged += converged ? 1 : 0
-    this.largestResidual = Math.max(this.largestResidual, residual)
-    this.lastResidual = residual
+  release(index: number): void {
+    this.endpoints.release(index)
+    if (index % BLOCK_INTERVALS === BLOCK_INTERVALS - 1)
+      for (let i = index - BLOCK_INTERVALS + 1; i <= index; i += 1) this.intervals.delete(i)
   }
 
-  private recordSplit(
-    state: SplitState,
-    totals: ReadonlyMap<string, AllocationTotals>,
-    facts: IntervalFacts,
-  ): void {
-    const { granularity } = this.options
-    const statistics: [LcaTensor, TensorStatistics][] = []
-    eachTensor(state, this.integrator, facts, (tensor, interval, s) => {
-      statistics.push([tensor, s])
-      totals.get(tensor.name)!.add(interval)
-      this.sink.append('tensors', 1, tensorRow(state, facts, tensor, s))
-      if (granularity !== 'tensor')
-        this.sink.append('units', tensor.units.count, unitRows(state, facts, tensor, interval))
-      if (granularity === 'parameter')
-        this.sink.append('parameters', 1, parameterRow(state, facts, tensor, interval))
-    })
-    this.sink.append('steps', 1, stepRow(state, facts, statistics))
+  async noiseIfBegun(): Promise<void> {
+    await this.noise
   }
 
-  private endBlock(): void {
-    for (const tensors of this.allocations) for (const totals of tensors.values()) totals.endBlock()
-    for (const totals of this.movements.values()) totals.endBlock()
-    this.sink.endBlock()
+  private async compute(interval: number): Promise<IntervalRecord> {
+    if (interval === 0) void this.noiseFloor().catch(() => undefined)
+    const record = await integrate(this.integrator, interval)
+    this.events.onInterval(record)
+    return record
   }
 
-  private writeTotals(): void {
-    this.states.forEach(({ name }, index) => {
-      for (const tensor of this.input.tensors) {
-        this.report('writing totals', this.interval)
-        const [allocation, movement] = [
-          this.allocations[index]!.get(tensor.name)!,
-          this.movements.get(tensor.name)!,
-        ]
-        this.sink.append('totals', tensor.size, totalRows(name, tensor, allocation, movement))
-      }
-    })
+  private noiseFloor(): Promise<number> {
+    this.noise ??=
+      this.state.noise === undefined ? this.estimateNoise() : Promise.resolve(this.state.noise.floor)
+    return this.noise
   }
 
-  private steps() {
-    const { checkpoints, stepUnit } = this.input.trajectory
-    return {
-      stepFrom: checkpoints[this.interval]!.step,
-      stepTo: checkpoints[this.interval + 1]!.step,
-      stepUnit,
-    }
-  }
-
-  private where(): string {
-    const { stepFrom, stepTo, stepUnit } = this.steps()
-    return `between ${stepUnit} ${stepFrom} and ${stepUnit} ${stepTo}`
-  }
-
-  private progress(evaluations: number): void {
-    this.options.signal?.throwIfAborted()
-    this.work += evaluations / (2 * this.states.length)
-    // an interval whose splits double takes longer than its share: it never counts as done before it is
-    this.report('replaying', this.interval + Math.min(0.99, this.work))
-  }
-
-  private report(phase: ReplayProgress['phase'], done: number): void {
-    const [loss, residual] = [this.states[0]!.start.loss, this.lastResidual]
-    this.options.onProgress?.({ phase, intervals: this.intervals, done, loss, residual })
+  private async estimateNoise(): Promise<number> {
+    const { input, weights } = this
+    const { arrays, evaluator, splits, lossOf } = input
+    const estimated = lossOf === 'sample'
+    const context = { arrays, evaluator, weights, cut: this.integrator.cut, splits }
+    const floor = estimated ? await estimateNoiseFloor(context, await this.endpoints.get(0)) : 0
+    this.events.onNoise(floor, estimated ? splits.length : 0)
+    return floor
   }
 }

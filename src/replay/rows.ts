@@ -1,65 +1,40 @@
 import type { Batch, TableName } from '../tables/schema.js'
 import type { StepUnit } from '../trajectory/checkpoint.js'
-import type { Integrator } from './interval.js'
-import { allocate } from './quadrature.js'
-import type { SplitState } from './split-state.js'
-import { descentCosine, tensorStatistics, unitStatistics } from './statistics.js'
-import type { TensorInterval, TensorStatistics } from './statistics.js'
+import type { StandardErrors } from './records.js'
+import { descentCosine } from './statistics.js'
+import type { TensorStatistics, UnitSums } from './statistics.js'
 import type { LcaTensor } from './tensors.js'
-import type { AllocationTotals, MovementTotals } from './totals.js'
-import type { Weights } from './weights.js'
+import type { AllocationSums, MovementSums } from './totals.js'
 
 /** Where rows go: a results folder, or a test's memory. */
 export interface TableSink {
   append<T extends TableName>(table: T, rows: number, batch: Batch<T>): void
-  /** The rows so far, up to a whole block of intervals, may be stored as a part. */
-  endBlock(): void
 }
 
+/** One interval on one split. */
 export interface IntervalFacts {
+  readonly split: string
   readonly interval: number
   readonly stepFrom: number
   readonly stepTo: number
   readonly stepUnit: StepUnit
   readonly splits: number
   readonly converged: boolean
-  readonly from: Weights
-  readonly to: Weights
+  readonly lossFrom: number
+  readonly lossTo: number
+  readonly evaluations: number
+  /** Whether LCA is allocated to some tensors only. */
+  readonly restricted: boolean
+  readonly standardErrors?: StandardErrors | undefined
 }
 
 /** What the rows of an interval share. */
-function keys(split: SplitState, { interval, stepFrom, stepTo }: IntervalFacts) {
-  return { split: split.name, interval, step_from: stepFrom, step_to: stepTo }
-}
-
-/** Called with each tensor's interval, whose `lca` array is overwritten by the next evaluation. */
-export type TensorVisitor = (
-  tensor: LcaTensor,
-  interval: TensorInterval,
-  statistics: TensorStatistics,
-) => void
-
-/** Allocates a split's loss change to every tensor, in their order, and hands each to `visit`. */
-export function eachTensor(
-  split: SplitState,
-  { tensors, scratch }: Pick<Integrator, 'tensors' | 'scratch'>,
-  facts: IntervalFacts,
-  visit: TensorVisitor,
-): void {
-  for (const tensor of tensors) {
-    const sums = split.sums(tensor.name)
-    const [from, to] = [facts.from.get(tensor.name)!, facts.to.get(tensor.name)!]
-    const lca = scratch.get(tensor.name)!
-    allocate(lca, from, to, sums, facts.splits)
-    const previous = split.previous.gradient.get(tensor.name)!
-    const interval: TensorInterval = { from, to, start: sums.start, previous, lca }
-    visit(tensor, interval, tensorStatistics(interval))
-  }
+function keys({ split, interval, stepFrom, stepTo }: IntervalFacts) {
+  return { split, interval, step_from: stepFrom, step_to: stepTo }
 }
 
 /** Columns of `steps` for one split and interval. Counts, norms and the cosine leave buffers out, sums do not. */
 export function stepRow(
-  split: SplitState,
   facts: IntervalFacts,
   tensors: readonly (readonly [LcaTensor, TensorStatistics])[],
 ): Batch<'steps'> {
@@ -67,21 +42,22 @@ export function stepRow(
     all.reduce((sum, [, statistics]) => sum + of(statistics), 0)
   const trained = tensors.filter(([{ role }]) => role !== 'buffer')
   const lca = total((s) => s.lca)
-  const change = split.end.loss - split.start.loss
+  const change = facts.lossTo - facts.lossFrom
   const [updates, gradients] = [
     total((s) => s.updateSquares, trained),
     total((s) => s.gradientSquares, trained),
   ]
   return {
-    ...keys(split, facts),
-    loss_from: split.start.loss,
-    loss_to: split.end.loss,
+    ...keys(facts),
+    loss_from: facts.lossFrom,
+    loss_to: facts.lossTo,
     loss_change: change,
     lca,
-    residual: lca - change,
+    residual: facts.restricted ? NaN : lca - change,
+    rest: facts.restricted ? change - lca : NaN,
     first_order: total((s) => s.firstOrder),
     splits: facts.splits,
-    evaluations: split.evaluations,
+    evaluations: facts.evaluations,
     converged: facts.converged,
     parameters: trained.reduce((sum, [{ size }]) => sum + size, 0),
     helping: total((s) => s.helping, trained),
@@ -94,21 +70,21 @@ export function stepRow(
       gradients,
       updates,
     ),
-    lca_se: NaN,
-    loss_change_se: NaN,
+    lca_se: facts.standardErrors?.lca ?? NaN,
+    loss_change_se: facts.standardErrors?.lossChange ?? NaN,
     step_unit: facts.stepUnit,
   }
 }
 
 /** Columns of `tensors` for one split, interval and tensor. */
 export function tensorRow(
-  split: SplitState,
   facts: IntervalFacts,
   tensor: LcaTensor,
   s: TensorStatistics,
+  standardError = NaN,
 ): Batch<'tensors'> {
   return {
-    ...keys(split, facts),
+    ...keys(facts),
     tensor: tensor.name,
     layer: tensor.layer,
     role: tensor.role,
@@ -125,61 +101,73 @@ export function tensorRow(
     cosine: descentCosine(s.firstOrder, s.gradientSquares, s.updateSquares),
     cosine_previous: descentCosine(s.firstOrderPrevious, s.previousSquares, s.updateSquares),
     weight_norm: Math.sqrt(s.weightSquares),
-    lca_se: NaN,
+    lca_se: standardError,
   }
 }
 
 /** Columns of `units` for one split, interval and tensor: a row per unit. */
-export function unitRows(
-  split: SplitState,
-  facts: IntervalFacts,
-  tensor: LcaTensor,
-  interval: TensorInterval,
-): Batch<'units'> {
-  const { lca, helping, hurting, firstOrder } = unitStatistics(interval, tensor.units)
+export function unitRows(facts: IntervalFacts, tensor: LcaTensor, sums: UnitSums): Batch<'units'> {
   return {
-    ...keys(split, facts),
+    ...keys(facts),
     tensor: tensor.name,
     unit: Int32Array.from({ length: tensor.units.count }, (_, unit) => unit),
-    lca,
-    helping,
-    hurting,
-    first_order: firstOrder,
+    lca: sums.lca,
+    helping: sums.helping,
+    hurting: sums.hurting,
+    first_order: sums.firstOrder,
   }
 }
 
 /** Columns of `parameters` for one split, interval and tensor: one row. */
 export function parameterRow(
-  split: SplitState,
   facts: IntervalFacts,
   tensor: LcaTensor,
-  { lca }: TensorInterval,
+  lca: Float32Array,
 ): Batch<'parameters'> {
-  return { ...keys(split, facts), tensor: tensor.name, shape: [tensor.shape], lca: [lca] }
+  return { ...keys(facts), tensor: tensor.name, shape: [tensor.shape], lca: [lca] }
 }
 
-/** Columns of `totals` for one split and tensor: a row per parameter. */
-export function totalRows(
-  split: string,
-  tensor: LcaTensor,
-  allocation: AllocationTotals,
-  movement: MovementTotals,
-): Batch<'totals'> {
+/** Some neighbouring elements of one tensor, with their sums over intervals. */
+export interface SummedElements {
+  readonly split: string
+  readonly tensor: LcaTensor
+  /** Position of the first one in the tensor. */
+  readonly start: number
+  readonly allocation: AllocationSums
+  readonly movement: MovementSums
+  /** Where they lie in the sums. */
+  readonly from: number
+  readonly to: number
+}
+
+/** Columns of `totals`: a row per parameter. */
+export function totalRows(elements: SummedElements): Batch<'totals'> {
+  return { split: elements.split, tensor: elements.tensor.name, ...sumColumns(elements), fisher: NaN }
+}
+
+/** Columns of `blocks`: a row per parameter. */
+export function blockRows(elements: SummedElements, block: number): Batch<'blocks'> {
+  return { split: elements.split, block, tensor: elements.tensor.name, ...sumColumns(elements) }
+}
+
+function sumColumns({ tensor, start, allocation, movement, from, to }: SummedElements) {
   const { count, inner } = tensor.units
+  const [index, unit] = [new Int32Array(to - from), new Int32Array(to - from)]
+  for (let i = 0; i < index.length; i += 1) {
+    index[i] = start + i
+    unit[i] = Math.floor((start + i) / inner) % count
+  }
   return {
-    split,
-    tensor: tensor.name,
-    index: Int32Array.from({ length: tensor.size }, (_, index) => index),
-    unit: Int32Array.from({ length: tensor.size }, (_, index) => Math.floor(index / inner) % count),
-    lca: allocation.lca.total,
-    helped: allocation.helped,
-    hurt: allocation.hurt,
-    lca_flips: allocation.lcaFlips,
-    movement_flips: movement.flips,
-    gradient_flips: allocation.gradientFlips,
-    undone: allocation.undone.total,
-    movement: movement.movement.total,
-    path_length: movement.pathLength.total,
-    fisher: NaN,
+    index,
+    unit,
+    lca: allocation.lca.subarray(from, to),
+    helped: allocation.helped.subarray(from, to),
+    hurt: allocation.hurt.subarray(from, to),
+    lca_flips: allocation.lcaFlips.subarray(from, to),
+    movement_flips: movement.flips.subarray(from, to),
+    gradient_flips: allocation.gradientFlips.subarray(from, to),
+    undone: allocation.undone.subarray(from, to),
+    movement: movement.movement.subarray(from, to),
+    path_length: movement.pathLength.subarray(from, to),
   }
 }

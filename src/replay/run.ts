@@ -1,26 +1,42 @@
-import { resolve } from 'node:path'
-import { createOnnxRuntimeEngine } from '../engines/onnxruntime.js'
+import { writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { programOf } from '../engines/program.js'
 import { UsageError } from '../errors.js'
+import { encodeModel } from '../onnx/write.js'
+import { diskError } from '../tables/disk-error.js'
 import type { Manifest } from '../tables/manifest.js'
 import { assertFree, ResultsWriter } from '../tables/writer.js'
-import { manifestFacts, runFacts } from './manifest.js'
+import type { Arrays } from './allocation.js'
+import { identityOf, manifestFacts, runFacts } from './manifest.js'
+import { ReplayJournal } from './journal.js'
 import type { RunEvents, RunOptions } from './options.js'
 import { prepare } from './prepare.js'
 import type { Prepared } from './prepare.js'
+import { checkIntervals } from './range.js'
+import { SIMPSON } from './quadrature/simpson.js'
 import { replay } from './replay.js'
-import type { ReplayInput, ReplayOutcome } from './replay.js'
+import type { ReplayInput, ReplayOptions } from './replay.js'
+import type { Outcome } from './state.js'
+import { Layout } from './store/layout.js'
+import { ReplayStore } from './store/store.js'
+import { weightElements } from './weight-files.js'
+import { WorkerPool } from './workers/pool.js'
+import { bytesOf, writeSplit } from './workers/sample-files.js'
+import { sizing } from './workers/sizing.js'
+import type { Sizing } from './workers/sizing.js'
+import { startWorkers } from './workers/start.js'
+import type { StartedWorkers } from './workers/start.js'
 
 export interface RunResult {
   readonly manifest: Manifest
-  readonly outcome: ReplayOutcome
 }
 
 /**
  * Replays a recorded run and writes its results folder: checkpoints, network and data by path in, tables out. Nothing
- * appears in the folder before the whole replay is done (or was interrupted after some intervals); on an error the
- * folder is as it was before.
+ * appears in the folder before the whole replay is done, but finished intervals are kept there, out of sight: when the
+ * run is interrupted, fails or is killed, the same call goes on from them.
  *
- * @returns undefined when the replay was interrupted before its first interval was finished
+ * @returns undefined when the replay was interrupted
  * @throws every error class of retrograd, each naming file and remedy
  */
 export async function runReplay(options: RunOptions, events: RunEvents): Promise<RunResult | undefined> {
@@ -28,38 +44,169 @@ export async function runReplay(options: RunOptions, events: RunEvents): Promise
   if (resolve(options.out) === resolve(options.checkpoints))
     throw new UsageError(`--out ${options.out}: that is the folder of the checkpoints; name another`)
   assertFree(options.out, options.overwrite)
-  const prepared = await prepare(options, events)
-  return replayInto(options, events, prepared, started)
+  const workers = startWorkers(options.workers)
+  try {
+    const prepared = await prepare(options, events)
+    return await new Run(options, events, prepared, started).into(workers)
+  } finally {
+    workers.stop()
+  }
 }
 
-async function replayInto(
-  options: RunOptions,
-  events: RunEvents,
-  prepared: Prepared,
-  started: Date,
-): Promise<RunResult | undefined> {
-  const facts = await runFacts(options, prepared)
-  const { granularity, overwrite } = options
-  const writer = await ResultsWriter.create(options.out, { granularity, overwrite, facts })
-  try {
-    const engine = await createOnnxRuntimeEngine(prepared.gradient)
-    const { trajectory, tensors, batchSize, data: splits } = prepared
+class Run {
+  private readonly sizing: Sizing
+
+  constructor(
+    private readonly options: RunOptions,
+    private readonly events: RunEvents,
+    private readonly prepared: Prepared,
+    private readonly started: Date,
+  ) {
+    checkIntervals(options.intervals, prepared.trajectory)
+    const { workers, threads } = options
+    const parameters = prepared.tensors.reduce((sum, { size }) => sum + size, 0)
+    const dataBytes = [...prepared.data.values()].reduce((sum, set) => sum + bytesOf(set), 0)
+    this.sizing = sizing({ parameters, dataBytes, workers, threads })
+  }
+
+  async into(workers: StartedWorkers): Promise<RunResult | undefined> {
+    const { granularity, overwrite, intervals, out } = this.options
+    const facts = await runFacts(this.options, this.prepared, this.sizing)
+    const identity = identityOf(facts, this.prepared)
+    const of = intervals === undefined ? 'run' : 'part'
+    const writer = await ResultsWriter.create(out, { granularity, of, overwrite, facts, identity })
+    if (writer.finished !== undefined) return { manifest: writer.finished }
     try {
-      const { perSample, coupledBy } = prepared.gradient
-      const lossOf = perSample && coupledBy === undefined ? 'sample' : 'micro-batch'
-      const input: ReplayInput = { trajectory, tensors, engine, splits, lossOf }
-      const outcome = await replay(input, { ...options, ...events, batchSize }, writer)
-      if (outcome.intervals === 0) {
-        await writer.discard()
+      const outcome = await this.replay(writer, workers)
+      if (outcome.interrupted) {
+        await this.interrupted(writer, outcome)
         return undefined
       }
-      const manifest = await writer.commit(await manifestFacts(facts, prepared, outcome, started))
-      return { manifest, outcome }
-    } finally {
-      await engine.close()
+      const manifest = await manifestFacts(facts, this.prepared, outcome, {
+        started: this.started,
+        ...(intervals && { intervals }),
+      })
+      return { manifest: await writer.commit(manifest) }
+    } catch (error) {
+      await keepFinished(writer)
+      throw error
     }
+  }
+
+  private async replay(writer: ResultsWriter, workers: StartedWorkers): Promise<Outcome> {
+    const store = new ReplayStore(writer.work)
+    store.make()
+    const opened = ReplayJournal.open(store.folder)
+    try {
+      const arrays = this.arrays(store)
+      const pool = this.pool(arrays, writer.shared, workers)
+      try {
+        return await replay(this.input(arrays, pool), this.replayOptions(), opened, writer)
+      } finally {
+        await pool.close()
+      }
+    } finally {
+      opened.journal.close()
+    }
+  }
+
+  private arrays(store: ReplayStore): Arrays {
+    const { tensors, trajectory } = this.prepared
+    return {
+      store,
+      layout: new Layout(tensors),
+      weightElements: weightElements(trajectory.checkpoints, tensors),
+    }
+  }
+
+  /** Hands workers the graph and the data, decoded once, as files. */
+  private pool(
+    { store, layout, weightElements }: Arrays,
+    shared: string,
+    workers: StartedWorkers,
+  ): WorkerPool {
+    const { gradient, data, tensors } = this.prepared
+    const model = join(shared, 'gradient.onnx')
+    writeWhole(model, encodeModel(gradient.graph))
+    const splits = [...data.values()].map((set, i) => writeSplit(join(shared, `data-${i}`), set))
+    const parameters = {
+      tensors: tensors.map(({ name, size }) => ({ name, size })),
+      allocated: layout.tensors.length,
+      weightElements,
+    }
+    const { threads, keepBytes } = this.sizing
+    const setup = {
+      store: store.folder,
+      model,
+      program: programOf(gradient),
+      threads,
+      parameters,
+      splits,
+      keepBytes,
+    }
+    return new WorkerPool(workers.take(this.sizing.workers), setup, this.events.onNote)
+  }
+
+  private input(arrays: Arrays, evaluator: WorkerPool): ReplayInput {
+    const { trajectory, tensors, data, gradient } = this.prepared
+    const { perSample, coupledBy } = gradient
+    return {
+      trajectory,
+      tensors,
+      arrays,
+      evaluator,
+      splits: [...data].map(([name, { samples }]) => ({ name, samples })),
+      lossOf: perSample && coupledBy === undefined ? 'sample' : 'micro-batch',
+    }
+  }
+
+  private replayOptions(): ReplayOptions {
+    const { tolerance, maxSplits, granularity, intervals } = this.options
+    const { batchSize, gradient } = this.prepared
+    const { signal, onProgress, onNote } = this.events
+    return {
+      rule: SIMPSON,
+      tolerance,
+      maxSplits,
+      granularity,
+      batchSize,
+      mayHalve: gradient.coupledBy === undefined && typeof gradient.batch === 'string',
+      window: this.sizing.workers + 2,
+      ...(intervals && { intervals }),
+      ...(signal && { signal }),
+      ...(onProgress && { onProgress }),
+      ...(onNote && { onNote }),
+    }
+  }
+
+  private async interrupted(writer: ResultsWriter, { intervals }: Outcome): Promise<void> {
+    await keepFinished(writer)
+    const all = this.prepared.trajectory.checkpoints.length - 1
+    const { from, to } = this.options.intervals ?? { from: 0, to: all }
+    this.events.onInterrupted?.({ finished: intervals, intervals: to - from })
+  }
+}
+
+/** Keeps finished intervals for a later run; where there are none the folder is left as it was. */
+async function keepFinished(writer: ResultsWriter): Promise<void> {
+  if (hasFinished(writer.work)) await writer.leave()
+  else await writer.discard()
+}
+
+function hasFinished(folder: string): boolean {
+  try {
+    const { journal, records } = ReplayJournal.open(folder)
+    journal.close()
+    return records.some(({ kind }) => kind === 'interval')
+  } catch {
+    return true
+  }
+}
+
+function writeWhole(path: string, bytes: Uint8Array): void {
+  try {
+    writeFileSync(path, bytes)
   } catch (error) {
-    await writer.discard()
-    throw error
+    throw diskError(path, error)
   }
 }

@@ -1,5 +1,9 @@
-import { addTo } from '../tensor.js'
-import type { TensorInterval } from './statistics.js'
+import { ArrayFile } from './store/array-file.js'
+import type { Numbers } from './store/array-file.js'
+import type { Chunk } from './store/layout.js'
+import { fileNames } from './store/store.js'
+import type { Arrays } from './allocation.js'
+import { WEIGHT_ARRAYS } from './workers/point.js'
 
 /**
  * Sums over a run are sums of blocks of this many absolute intervals, added in order, so that parts of a run can be
@@ -7,96 +11,252 @@ import type { TensorInterval } from './statistics.js'
  */
 export const BLOCK_INTERVALS = 32
 
-/** A sum over intervals, element by element, in blocks. */
-class BlockSum {
-  readonly block: Float64Array
-  /** Without the open block. */
-  readonly total: Float64Array
+/** What is summed of one split's LCA, and of the movement, which is the same on all splits; columns of `totals`. */
+export const ALLOCATION_SUMS = {
+  lca: Float64Array,
+  undone: Float64Array,
+  helped: Int32Array,
+  hurt: Int32Array,
+  lcaFlips: Int32Array,
+  gradientFlips: Int32Array,
+} as const
+export const MOVEMENT_SUMS = { movement: Float64Array, pathLength: Float64Array, flips: Int32Array } as const
 
-  constructor(size: number) {
-    this.block = new Float64Array(size)
-    this.total = new Float64Array(size)
+type Definition = Readonly<Record<string, typeof Float64Array | typeof Int32Array>>
+/** Some elements of every sum. */
+export type Sums<D extends Definition> = { readonly [N in keyof D]: InstanceType<D[N]> }
+export type AllocationSums = Sums<typeof ALLOCATION_SUMS>
+export type MovementSums = Sums<typeof MOVEMENT_SUMS>
+
+/**
+ * A file of sums over intervals: for every split ALLOCATION_SUMS, then MOVEMENT_SUMS, each an array of all elements.
+ * A file that does not exist stands for zeros.
+ */
+export class SumsFile {
+  private constructor(
+    private readonly file: ArrayFile | undefined,
+    private readonly size: number,
+    private readonly splits: number,
+  ) {}
+
+  static read(path: string | undefined, { layout }: Arrays, splits: number): SumsFile {
+    return new SumsFile(path === undefined ? undefined : ArrayFile.open(path), layout.size, splits)
   }
 
-  endBlock(): void {
-    addTo(this.total, this.block)
-    this.block.fill(0)
+  static create(path: string, { layout }: Arrays, splits: number): SumsFile {
+    return new SumsFile(ArrayFile.create(path), layout.size, splits)
+  }
+
+  allocation(split: number, offset: number, count: number): AllocationSums {
+    return this.get(ALLOCATION_SUMS, this.baseOf(split), offset, count)
+  }
+
+  movement(offset: number, count: number): MovementSums {
+    return this.get(MOVEMENT_SUMS, this.baseOf(this.splits), offset, count)
+  }
+
+  setAllocation(split: number, offset: number, sums: AllocationSums): void {
+    this.set(sums, this.baseOf(split), offset)
+  }
+
+  setMovement(offset: number, sums: MovementSums): void {
+    this.set(sums, this.baseOf(this.splits), offset)
+  }
+
+  close(): void {
+    this.file?.close()
+  }
+
+  private baseOf(split: number): number {
+    return split * bytesPerElement(ALLOCATION_SUMS) * this.size
+  }
+
+  private get<D extends Definition>(definition: D, base: number, offset: number, count: number): Sums<D> {
+    let position = base
+    const entries = Object.entries(definition).map(([name, Class]) => {
+      const values = new Class(count)
+      this.file?.read(values, position + offset * values.BYTES_PER_ELEMENT)
+      position += this.size * values.BYTES_PER_ELEMENT
+      return [name, values] as const
+    })
+    return Object.fromEntries(entries) as Sums<D>
+  }
+
+  private set(sums: Readonly<Record<string, Numbers>>, base: number, offset: number): void {
+    let position = base
+    for (const values of Object.values(sums)) {
+      this.file!.write(values, position + offset * values.BYTES_PER_ELEMENT)
+      position += this.size * values.BYTES_PER_ELEMENT
+    }
   }
 }
 
-/** What a run sums of one tensor's LCA on one split; columns of `totals`. */
-export class AllocationTotals {
-  readonly lca: BlockSum
-  readonly undone: BlockSum
-  readonly helped: Int32Array
-  readonly hurt: Int32Array
-  readonly lcaFlips: Int32Array
-  readonly gradientFlips: Int32Array
-  private readonly before: Float64Array
-  private readonly gradientSign: Int8Array
+function bytesPerElement(definition: Definition): number {
+  return Object.values(definition).reduce((sum, Class) => sum + Class.BYTES_PER_ELEMENT, 0)
+}
 
-  constructor(size: number) {
-    this.lca = new BlockSum(size)
-    this.undone = new BlockSum(size)
-    this.helped = new Int32Array(size)
-    this.hurt = new Int32Array(size)
-    this.lcaFlips = new Int32Array(size)
-    this.gradientFlips = new Int32Array(size)
-    this.before = new Float64Array(size)
-    this.gradientSign = new Int8Array(size)
-  }
+/** Intervals whose LCA, gradients and weights are in the store, those of the interval before the first included. */
+export interface IntervalRange {
+  readonly from: number
+  readonly to: number
+  /** Whether there is an interval before the first. */
+  readonly hasPrevious: boolean
+}
 
-  add({ lca, start }: TensorInterval): void {
-    const { before, gradientSign } = this
-    for (let i = 0; i < lca.length; i += 1) {
-      const [a, b] = [lca[i]!, before[i]!]
-      this.lca.block[i]! += a
-      if (a < 0) this.helped[i]! += 1
-      else if (a > 0) this.hurt[i]! += 1
-      if ((a < 0 && b > 0) || (a > 0 && b < 0)) {
-        this.lcaFlips[i]! += 1
-        this.undone.block[i]! += Math.min(Math.abs(a), Math.abs(b))
-      }
-      const sign = Math.sign(start[i]!)
-      if (sign * gradientSign[i]! < 0) this.gradientFlips[i]! += 1
-      gradientSign[i] = sign
-      before[i] = a
+/**
+ * Adds intervals of one block to its sums.
+ * @param before the block's sums so far; undefined where it begins
+ */
+export function addToBlock(
+  arrays: Arrays,
+  splits: number,
+  range: IntervalRange,
+  files: { readonly before: string | undefined; readonly after: string },
+): void {
+  const before = SumsFile.read(files.before, arrays, splits)
+  const after = SumsFile.create(files.after, arrays, splits)
+  try {
+    for (const chunk of arrays.layout.chunks()) {
+      after.setMovement(chunk.offset, movementSums(arrays, chunk, range, before))
+      for (let split = 0; split < splits; split += 1)
+        after.setAllocation(split, chunk.offset, allocationSums(arrays, chunk, range, split, before))
     }
-  }
-
-  endBlock(): void {
-    this.lca.endBlock()
-    this.undone.endBlock()
+  } finally {
+    before.close()
+    after.close()
   }
 }
 
-/** What a run sums of one tensor's movement, the same for all splits. */
-export class MovementTotals {
-  readonly movement: BlockSum
-  readonly pathLength: BlockSum
-  readonly flips: Int32Array
-  private readonly sign: Int8Array
-
-  constructor(size: number) {
-    this.movement = new BlockSum(size)
-    this.pathLength = new BlockSum(size)
-    this.flips = new Int32Array(size)
-    this.sign = new Int8Array(size)
+function movementSums(arrays: Arrays, chunk: Chunk, range: IntervalRange, before: SumsFile): MovementSums {
+  const sums = before.movement(chunk.offset, chunk.count)
+  const first = range.hasPrevious ? range.from - 1 : range.from
+  let from = weightsAt(arrays, first, chunk)
+  let previous = new Float64Array(chunk.count)
+  for (let interval = first; interval < range.to; interval += 1) {
+    const to = weightsAt(arrays, interval + 1, chunk)
+    const steps = Float64Array.from(to, (x, i) => x - from[i]!)
+    if (interval >= range.from) addMovement(sums, steps, previous)
+    previous = steps
+    from = to
   }
+  return sums
+}
 
-  add({ from, to }: Pick<TensorInterval, 'from' | 'to'>): void {
-    for (let i = 0; i < from.length; i += 1) {
-      const step = to[i]! - from[i]!
-      this.movement.block[i]! += step
-      this.pathLength.block[i]! += Math.abs(step)
-      const sign = Math.sign(step)
-      if (sign * this.sign[i]! < 0) this.flips[i]! += 1
-      this.sign[i] = sign
+function addMovement(
+  { movement, pathLength, flips }: MovementSums,
+  steps: Float64Array,
+  previous: Float64Array,
+): void {
+  for (let i = 0; i < steps.length; i += 1) {
+    const step = steps[i]!
+    movement[i]! += step
+    pathLength[i]! += Math.abs(step)
+    if (oppose(step, previous[i]!)) flips[i]! += 1
+  }
+}
+
+function allocationSums(
+  arrays: Arrays,
+  chunk: Chunk,
+  range: IntervalRange,
+  split: number,
+  before: SumsFile,
+): AllocationSums {
+  const sums = before.allocation(split, chunk.offset, chunk.count)
+  const read = (name: string): Float64Array =>
+    readChunk(arrays, name, new Float64Array(chunk.count), chunk.offset)
+  const zeros = new Float64Array(chunk.count)
+  let lca = range.hasPrevious ? read(fileNames.lca(range.from - 1, split)) : zeros
+  let gradient = range.hasPrevious ? read(fileNames.gradient(range.from - 1, split)) : zeros
+  for (let interval = range.from; interval < range.to; interval += 1) {
+    const now = {
+      lca: read(fileNames.lca(interval, split)),
+      gradient: read(fileNames.gradient(interval, split)),
     }
+    addAllocation(sums, now, { lca, gradient })
+    lca = now.lca
+    gradient = now.gradient
   }
+  return sums
+}
 
-  endBlock(): void {
-    this.movement.endBlock()
-    this.pathLength.endBlock()
+interface Allocated {
+  readonly lca: Float64Array
+  readonly gradient: Float64Array
+}
+
+function addAllocation(sums: AllocationSums, now: Allocated, before: Allocated): void {
+  const { lca, undone, helped, hurt, lcaFlips, gradientFlips } = sums
+  for (let i = 0; i < lca.length; i += 1) {
+    const [a, b] = [now.lca[i]!, before.lca[i]!]
+    lca[i]! += a
+    if (a < 0) helped[i]! += 1
+    else if (a > 0) hurt[i]! += 1
+    if (oppose(a, b)) {
+      lcaFlips[i]! += 1
+      undone[i]! += Math.min(Math.abs(a), Math.abs(b))
+    }
+    if (oppose(now.gradient[i]!, before.gradient[i]!)) gradientFlips[i]! += 1
+  }
+}
+
+/** Whether two numbers have opposite signs; zero has none. */
+function oppose(a: number, b: number): boolean {
+  return (a < 0 && b > 0) || (a > 0 && b < 0)
+}
+
+/** Adds a finished block's sums to those of the blocks before it. */
+export function addBlock(
+  arrays: Arrays,
+  splits: number,
+  files: { readonly before: string | undefined; readonly block: string; readonly after: string },
+): void {
+  const [before, block] = [
+    SumsFile.read(files.before, arrays, splits),
+    SumsFile.read(files.block, arrays, splits),
+  ]
+  const after = SumsFile.create(files.after, arrays, splits)
+  try {
+    for (const { offset, count } of arrays.layout.chunks()) {
+      after.setMovement(offset, added(before.movement(offset, count), block.movement(offset, count)))
+      for (let split = 0; split < splits; split += 1)
+        after.setAllocation(
+          split,
+          offset,
+          added(before.allocation(split, offset, count), block.allocation(split, offset, count)),
+        )
+    }
+  } finally {
+    for (const file of [before, block, after]) file.close()
+  }
+}
+
+function added<S extends Readonly<Record<string, Numbers>>>(sums: S, block: S): S {
+  for (const [name, values] of Object.entries(sums)) {
+    const other = block[name]!
+    for (let i = 0; i < values.length; i += 1) values[i]! += other[i]!
+  }
+  return sums
+}
+
+function weightsAt(
+  arrays: Arrays,
+  checkpoint: number,
+  { offset, count }: Chunk,
+): Float32Array | Float64Array {
+  return readChunk(
+    arrays,
+    fileNames.weights(checkpoint),
+    new WEIGHT_ARRAYS[arrays.weightElements](count),
+    offset,
+  )
+}
+
+function readChunk<T extends Numbers>({ store }: Arrays, name: string, into: T, offset: number): T {
+  const file = ArrayFile.open(store.path(name))
+  try {
+    return file.read(into, offset * into.BYTES_PER_ELEMENT)
+  } finally {
+    file.close()
   }
 }

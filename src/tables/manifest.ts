@@ -34,7 +34,12 @@ const tensorEntry = z.looseObject({
 /** manifest.json: everything that a result depends on. Objects may hold more keys than these. */
 export const manifestSchema = z.looseObject({
   schema: z.literal(SCHEMA_VERSION),
-  status: z.enum(['complete', 'interrupted']),
+  /** Whether all intervals of the run are there, or those of `--intervals`. */
+  status: z.enum(['complete', 'part']),
+  /** Hash of all that the results depend on; equal for runs that give the same. */
+  identity: z.string().optional(),
+  /** Intervals of the run that are here, half-open, and how many the run has. */
+  intervals: z.looseObject({ from: count, to: count, of: count }).optional(),
   /** When the run started and ended, ISO 8601. */
   created: z.iso.datetime({ offset: true }),
   finished: z.iso.datetime({ offset: true }),

@@ -1,7 +1,7 @@
 import { column, type Column, type ColumnType } from './column.js'
 
 /** The version of the tables' columns and of manifest.json; a reader refuses any other. */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
 
 export const GRANULARITIES = ['tensor', 'unit', 'parameter'] as const
 /** How far the per-interval tables go down; each granularity holds the tables of the coarser ones too. */
@@ -41,7 +41,16 @@ const STEPS = [
   column('loss_to', 'float64', 'Loss at the end of the interval.'),
   column('loss_change', 'float64', 'loss_to - loss_from.'),
   column('lca', 'float64', 'Loss change allocated to all tensors, buffers included when they move the loss.'),
-  column('residual', 'float64', 'lca - loss_change: how far the quadrature is from conservation.'),
+  column(
+    'residual',
+    'float64',
+    'lca - loss_change: how far the quadrature is from conservation; NaN where LCA is restricted to some tensors.',
+  ),
+  column(
+    'rest',
+    'float64',
+    'loss_change - lca: what the tensors carry that LCA is not allocated to; NaN where there are none.',
+  ),
   FIRST_ORDER,
   column('splits', 'int32', 'Number of equal parts that the interval was cut into; 2 is one Simpson panel.'),
   column(
@@ -113,9 +122,7 @@ const PARAMETERS = [
   column('lca', 'list<float32>', 'Loss change allocated to each parameter, in row-major order.'),
 ] as const
 
-const TOTALS = [
-  SPLIT,
-  TENSOR,
+const SUMS = [
   column('index', 'int32', "Row-major position in the tensor, in the checkpoint's layout."),
   column('unit', 'int32', 'Unit that the parameter belongs to.'),
   column('lca', 'float64', 'Loss change allocated to the parameter over all intervals.'),
@@ -127,15 +134,30 @@ const TOTALS = [
   column('undone', 'float64', 'LCA taken back in the next interval.'),
   column('movement', 'float64', 'Value at the last checkpoint minus value at the first.'),
   column('path_length', 'float64', 'Sum of the absolute movements of all intervals.'),
+] as const
+
+const TOTALS = [
+  SPLIT,
+  TENSOR,
+  ...SUMS,
   column('fisher', 'float64', 'Fisher information; NaN unless asked for.'),
+] as const
+
+const BLOCKS = [
+  SPLIT,
+  column('block', 'int32', 'Block of 32 intervals, counted from 0: intervals 32 block to 32 block + 31.'),
+  TENSOR,
+  ...SUMS,
 ] as const
 
 interface TableDefinition {
   readonly description: string
   /** The coarsest granularity at which the table is written. */
   readonly from: Granularity
-  /** Whether rows belong to an interval, so that parts follow the blocks of intervals, or to the whole run. */
+  /** Whether rows belong to intervals, so that a file holds those of a block, or to the whole run. */
   readonly rowsOf: 'interval' | 'run'
+  /** Whether only a part of a run (`--intervals`) has the table, to be joined with the others. */
+  readonly ofParts?: true
   readonly columns: readonly Column[]
 }
 
@@ -171,6 +193,14 @@ export const TABLES = {
     rowsOf: 'run',
     columns: TOTALS,
   },
+  blocks: {
+    description:
+      'One row per split, block of 32 intervals and parameter, of a part of a run only: what `retrograd merge` joins.',
+    from: 'tensor',
+    rowsOf: 'interval',
+    ofParts: true,
+    columns: BLOCKS,
+  },
 } as const satisfies Record<string, TableDefinition>
 
 export type TableName = keyof typeof TABLES
@@ -180,6 +210,7 @@ export const TABLE_NAMES = [
   'units',
   'parameters',
   'totals',
+  'blocks',
 ] as const satisfies TableName[]
 
 type ColumnOf<T extends TableName> = (typeof TABLES)[T]['columns'][number]
@@ -223,8 +254,10 @@ export function columnsOf(table: TableName): readonly Column[] {
   return TABLES[table].columns
 }
 
-/** The tables that a run of this granularity writes. */
-export function tablesAt(granularity: Granularity): readonly TableName[] {
+/** The tables that a run of this granularity writes, or a part of one. */
+export function tablesAt(granularity: Granularity, of: 'run' | 'part' = 'run'): readonly TableName[] {
   const depth = GRANULARITIES.indexOf(granularity)
-  return TABLE_NAMES.filter((name) => GRANULARITIES.indexOf(TABLES[name].from) <= depth)
+  const written = ({ from, ofParts }: TableDefinition): boolean =>
+    GRANULARITIES.indexOf(from) <= depth && (ofParts === undefined || of === 'part')
+  return TABLE_NAMES.filter((name) => written(TABLES[name]))
 }

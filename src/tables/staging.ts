@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { UsageError } from '../errors.js'
 import { diskError } from './disk-error.js'
@@ -10,6 +10,8 @@ import { TABLE_NAMES } from './schema.js'
 /** Everything that a run writes lies here until it is committed. */
 const PARTIAL = '.partial'
 const LOCK = 'lock'
+/** What the run is whose parts lie in `.partial`. */
+const RUN = 'run.json'
 
 /**
  * The folder `.partial` of a results folder, held by a lock. Results become visible in `commit` only, which is journalled:
@@ -17,6 +19,8 @@ const LOCK = 'lock'
  */
 export class Staging {
   readonly partial: string
+  /** Whether a commit that a killed process had begun was completed when the folder was opened. */
+  completed = false
 
   private constructor(
     readonly dir: string,
@@ -26,7 +30,10 @@ export class Staging {
     this.partial = join(dir, PARTIAL)
   }
 
-  /** Makes `dir` where needed, takes its lock and clears what a dead run left. Throws UsageError when it can't be used. */
+  /**
+   * Makes `dir` where needed, takes its lock and completes a commit that was begun. What an unfinished run left stays until
+   * `begin`. Throws UsageError when the folder can't be used.
+   */
   static async open(dir: string): Promise<Staging> {
     const staging = new Staging(dir, await makeFolder(dir))
     try {
@@ -34,12 +41,37 @@ export class Staging {
       if (existsSync(join(staging.partial, MANIFEST_FILE))) {
         await staging.moveIntoPlace()
         await staging.lock()
+        staging.completed = true
       }
-      await staging.clear()
     } catch (error) {
       throw diskError(staging.partial, error)
     }
     return staging
+  }
+
+  /** What the unfinished run is that lies here, as its `begin` said; undefined where there is none. */
+  async unfinished(): Promise<unknown> {
+    const text = await readFile(join(this.partial, RUN), 'utf8').catch(() => undefined)
+    try {
+      return text === undefined ? undefined : (JSON.parse(text) as unknown)
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Clears what other runs left, and says what the run is that begins. */
+  async begin(run: unknown): Promise<void> {
+    try {
+      await this.clear()
+      await writeWhole(join(this.partial, RUN), `${JSON.stringify(run, null, 2)}\n`)
+    } catch (error) {
+      throw diskError(this.partial, error)
+    }
+  }
+
+  /** Leaves everything in `.partial` as it is, for a later run to go on from. */
+  async leave(): Promise<void> {
+    await rm(join(this.partial, LOCK), { force: true })
   }
 
   /** Names of what a finished run has left in the folder. */
@@ -65,7 +97,7 @@ export class Staging {
    */
   async discard(): Promise<void> {
     if (existsSync(join(this.partial, MANIFEST_FILE))) {
-      await rm(join(this.partial, LOCK), { force: true })
+      await this.leave()
       return
     }
     await this.release()

@@ -1,21 +1,32 @@
-import { mkdirSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { UsageError } from '../errors.js'
 import type { ColumnInput } from './column-buffer.js'
 import { diskError } from './disk-error.js'
 import type { RunFacts } from './encoding.js'
-import { manifestSchema, type Manifest, type ManifestFacts, type TableEntry } from './manifest.js'
+import {
+  manifestSchema,
+  readManifest,
+  type Manifest,
+  type ManifestFacts,
+  type TableEntry,
+} from './manifest.js'
 import { PartFile } from './part-file.js'
+import { differences, hashOf, type Identity } from './identity.js'
 import { columnsOf, TABLES, tablesAt, type Batch, type Granularity, type TableName } from './schema.js'
 import { occupantsOf, Staging } from './staging.js'
 
 export interface ResultsWriterOptions {
   /** Which tables are written; see `tablesAt`. */
   readonly granularity: Granularity
-  /** Whether results that are in the folder may be replaced, which happens at `commit` and not before. */
+  /** Whether a part of a run is written, which has the table `blocks`. */
+  readonly of?: 'run' | 'part'
+  /** Whether to begin anew, replacing results that are in the folder, which happens at `commit` and not before. */
   readonly overwrite: boolean
   /** What is known of the run at its start; every file carries it as JSON. */
   readonly facts: RunFacts
+  /** What the results depend on: an unfinished run in the folder is gone on with when it has the same. */
+  readonly identity?: Identity
 }
 
 /** A table on its way: its finished parts and the open one. */
@@ -23,38 +34,62 @@ interface OpenTable extends TableEntry {
   part?: PartFile | undefined
 }
 
+/** Folders in `.partial`: what else an unfinished run keeps, and what it shares with other processes while it runs. */
+const WORK = 'replay'
+const SHARED = 'shared'
+
 /**
  * Writes a results folder. Tables are staged in `<dir>/.partial` and become visible all at once in `commit`, the
  * manifest last; a run that fails or is killed leaves the folder's results as they were.
  * Methods throw ResultsError when the disk refuses, and RangeError when a batch does not fit the schema; a writer that
- * has thrown is good for `discard` only.
+ * has thrown is good for `leave` and `discard` only.
  */
 export class ResultsWriter {
   private readonly tables: ReadonlyMap<TableName, OpenTable>
+  private readonly facts: RunFacts
   private closed = false
 
   private constructor(
     private readonly staging: Staging,
     options: ResultsWriterOptions,
-    private readonly facts: RunFacts,
+    /** Whether an unfinished run of the same identity lies in the folder. */
+    readonly resumed: boolean,
+    /** The results, where all that an unfinished run lacked was to put them into place. */
+    readonly finished: Manifest | undefined,
   ) {
-    const names = tablesAt(options.granularity)
+    this.facts = options.facts
+    const names = tablesAt(options.granularity, options.of)
     this.tables = new Map(names.map((name) => [name, { name, rows: 0, parts: 0, bytes: 0 }]))
   }
 
   /**
-   * Opens `dir`, making it where needed. Throws UsageError when it is a file, when it holds results and `overwrite` is
-   * not given, or when another process is writing there.
+   * Opens `dir`, making it where needed. Throws UsageError when it is a file, when it holds results or an unfinished run
+   * of another identity and `overwrite` is not given, or when another process is writing there.
    */
   static async create(dir: string, options: ResultsWriterOptions): Promise<ResultsWriter> {
     const staging = await Staging.open(dir)
     try {
-      refuseOccupied(dir, staging.occupants(), options.overwrite)
+      const finished = await finishedNow(dir, staging, options)
+      if (finished !== undefined) {
+        await staging.discard()
+        return new ResultsWriter(staging, options, true, finished)
+      }
+      return new ResultsWriter(staging, options, await resume(dir, staging, options), undefined)
     } catch (error) {
-      await staging.discard()
+      if ((await staging.unfinished()) === undefined) await staging.discard()
+      else await staging.leave()
       throw error
     }
-    return new ResultsWriter(staging, options, options.facts)
+  }
+
+  /** A folder for what else the run keeps until it is committed. */
+  get work(): string {
+    return this.folder(WORK)
+  }
+
+  /** A folder for files of this process and its children, empty at first. */
+  get shared(): string {
+    return this.folder(SHARED)
   }
 
   /** Appends `rows` rows; a column is an array of that length or a scalar for all rows. The arrays are copied. */
@@ -67,10 +102,21 @@ export class ResultsWriter {
     table.part.append(rows, inputs)
   }
 
-  /** Closes the parts of the per-interval tables: the rows appended next begin new ones. */
-  endBlock(): void {
+  /** Closes the parts of the per-interval tables: the rows appended next begin new ones. Returns the tables so far. */
+  endBlock(): readonly TableEntry[] {
     for (const table of this.tables.values()) {
       if (TABLES[table.name].rowsOf === 'interval') this.closePart(table)
+    }
+    return this.entries()
+  }
+
+  /** Goes on behind the parts that an unfinished run had closed; whatever else it had written is removed. */
+  restore(entries: readonly TableEntry[]): void {
+    for (const table of this.tables.values()) {
+      const entry = entries.find(({ name }) => name === table.name) ?? { rows: 0, parts: 0, bytes: 0 }
+      const { rows, parts, bytes } = entry
+      Object.assign(table, { rows, parts, bytes })
+      this.removeBehind(table)
     }
   }
 
@@ -80,33 +126,48 @@ export class ResultsWriter {
       if (table.parts === 0) table.part ??= this.openPart(table)
       this.closePart(table)
     }
-    const tables = [...this.tables.values()].map(({ name, rows, parts, bytes }) => ({
-      name,
-      rows,
-      parts,
-      bytes,
-    }))
-    const manifest = manifestSchema.parse({ ...facts, tables })
+    const manifest = manifestSchema.parse({ ...facts, tables: this.entries() })
     await this.staging.commit(manifest)
     this.closed = true
     return manifest
   }
 
-  /** Removes all that was written, and the folder if it was made for it; older results stay. Does nothing after `commit`. */
-  async discard(): Promise<void> {
-    if (this.closed) return
-    this.closed = true
-    for (const table of this.tables.values()) table.part?.abandon()
-    await this.staging.discard()
+  /** Keeps what was written for a later run to go on from. Does nothing after `commit`. */
+  async leave(): Promise<void> {
+    if (!this.close()) return
+    rmSync(this.shared, { recursive: true, force: true })
+    await this.staging.leave()
   }
 
-  private openPart(table: OpenTable): PartFile {
-    const folder = join(this.staging.partial, table.name)
+  /** Removes all that was written, and the folder if it was made for it; older results stay. Does nothing after `commit`. */
+  async discard(): Promise<void> {
+    if (this.close()) await this.staging.discard()
+  }
+
+  /** Returns whether it was open. */
+  private close(): boolean {
+    if (this.closed) return false
+    this.closed = true
+    for (const table of this.tables.values()) table.part?.abandon()
+    return true
+  }
+
+  private entries(): TableEntry[] {
+    return [...this.tables.values()].map(({ name, rows, parts, bytes }) => ({ name, rows, parts, bytes }))
+  }
+
+  private folder(name: string): string {
+    const folder = join(this.staging.partial, name)
     try {
       mkdirSync(folder, { recursive: true })
     } catch (error) {
       throw diskError(folder, error)
     }
+    return folder
+  }
+
+  private openPart(table: OpenTable): PartFile {
+    this.folder(table.name)
     return new PartFile(this.pathOfPart(table), table.name, this.facts)
   }
 
@@ -119,17 +180,63 @@ export class ResultsWriter {
     table.parts += 1
   }
 
-  private pathOfPart({ name, parts }: OpenTable): string {
-    return join(this.staging.partial, name, `part-${String(parts).padStart(5, '0')}.parquet`)
+  private pathOfPart({ name, parts }: Pick<OpenTable, 'name' | 'parts'>): string {
+    return join(this.staging.partial, name, partName(parts))
+  }
+
+  private removeBehind({ name, parts }: OpenTable): void {
+    const folder = join(this.staging.partial, name)
+    const kept = new Set(Array.from({ length: parts }, (_, part) => partName(part)))
+    for (const file of filesOf(folder)) if (!kept.has(file)) rmSync(join(folder, file), { force: true })
   }
 }
 
+function partName(part: number): string {
+  return `part-${String(part).padStart(5, '0')}.parquet`
+}
+
+function filesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+/** The results of the same run whose commit a killed process had begun, and which was completed just now. */
+async function finishedNow(
+  dir: string,
+  { completed }: Staging,
+  { overwrite, identity }: ResultsWriterOptions,
+): Promise<Manifest | undefined> {
+  if (!completed || overwrite || identity === undefined) return undefined
+  const manifest = await readManifest(dir)
+  return manifest.identity === hashOf(identity) ? manifest : undefined
+}
+
+/** Whether to go on with what lies in the folder; otherwise the folder is made ready to begin. */
+async function resume(dir: string, staging: Staging, options: ResultsWriterOptions): Promise<boolean> {
+  const { overwrite, identity = {} } = options
+  const unfinished = overwrite ? undefined : await staging.unfinished()
+  if (unfinished === undefined) {
+    refuseOccupied(dir, staging.occupants(), overwrite)
+    await staging.begin(identity)
+    return false
+  }
+  const different = differences(unfinished as Identity, identity)
+  if (different.length === 0) return true
+  throw new UsageError(
+    `${dir} holds an unfinished run with other options: ${different.join('; ')}. ` +
+      'Give the same to go on with it, choose another --out, or add --overwrite to begin anew',
+  )
+}
+
 /**
- * Throws UsageError when a folder holds results and `overwrite` is not given. `ResultsWriter.create` checks it again;
- * asked before any work it spares a user the wait.
+ * Throws UsageError when a folder holds results, nothing unfinished, and `overwrite` is not given.
+ * `ResultsWriter.create` checks it again; asked before any work it spares a user the wait.
  */
 export function assertFree(dir: string, overwrite: boolean): void {
-  refuseOccupied(dir, occupantsOf(dir), overwrite)
+  if (filesOf(join(dir, '.partial')).length === 0) refuseOccupied(dir, occupantsOf(dir), overwrite)
 }
 
 function refuseOccupied(dir: string, occupants: readonly string[], overwrite: boolean): void {

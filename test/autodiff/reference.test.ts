@@ -6,7 +6,7 @@ import { openArrayFile } from '../../src/data/array-files.js'
 import { readFloats } from '../../src/data/convert.js'
 import type { ReadableArray } from '../../src/data/stored-array.js'
 import type { SampleArray, SplitData } from '../../src/engines/engine.js'
-import { createOnnxRuntimeEngine } from '../../src/engines/onnxruntime.js'
+import { createEngine, evaluate as evaluateSplit } from '../../src/engines/create.js'
 import type { Graph } from '../../src/onnx/graph.js'
 import { readModel } from '../../src/onnx/read.js'
 import { describeWithShared } from '../shared.js'
@@ -110,9 +110,9 @@ async function evaluate(gradient: GradientGraph, names: readonly string[], array
   const parameters = new Map<string, Float64Array>()
   for (const name of names) parameters.set(name, await arrays.values(`param/${name}`))
   const gradients = new Map([...parameters].map(([name, values]) => [name, new Float64Array(values.length)]))
-  const engine = await createOnnxRuntimeEngine(gradient, { threads: 1 })
+  const engine = await createEngine(gradient, { threads: 1 })
   try {
-    const { loss } = await engine.evaluate(parameters, split, { size: cut }, gradients)
+    const { loss } = await evaluateSplit(engine, parameters, split, { size: cut }, gradients)
     return { loss, gradients }
   } finally {
     await engine.close()

@@ -47,7 +47,7 @@ async function replayed(shared: string, { name, mode, type = 'npz' }: Case, chan
     totals,
     notes,
     manifest: results.manifest,
-    outcome: run!.outcome,
+    outcome: run!.manifest.result,
     expected: await readNpz(join(folder, `expected${suffix(mode)}.npz`)),
   }
 }
@@ -181,8 +181,8 @@ describeWithShared('a replay of the reference runs, against PyTorch in float64',
       ).to.be.below(2e-3)
     }
     expect(replay.outcome.intervals - replay.outcome.converged).to.equal(2)
-    expect(replay.outcome.largestResidual).to.be.below(3e-5)
-    expect(replay.outcome.noiseFloor).to.be.below(1e-6)
+    expect(replay.outcome.largest_residual).to.be.below(3e-5)
+    expect(replay.outcome.noise_floor).to.be.below(1e-6)
   })
 
   it('lenet at tolerance 1e-5 is close to the exact path integral', async () => {
@@ -207,7 +207,7 @@ describeWithShared('a replay of the reference runs, against PyTorch in float64',
       ).to.be.below(1e-5)
     }
     expect(Math.max(...replay.steps.columns.splits)).to.be.at.least(4)
-    expect(replay.outcome.largestResidual).to.be.below(1e-6)
+    expect(replay.outcome.largest_residual).to.be.below(1e-6)
   })
 
   it('resnet-bn: running statistics have an LCA of their own, and none where the batch gives them', async () => {

@@ -50,7 +50,7 @@ describe('retrograd run', () => {
     closeTo(steps.columns.loss_to, LOSSES.loss.val!.slice(1, 5), 2e-6)
     for (const residual of steps.columns.residual) expect(Math.abs(residual)).to.be.at.most(1e-3)
     expect(results.tables).to.have.members(['steps', 'tensors', 'units', 'parameters', 'totals'])
-    expect(results.manifest).to.deep.include({ schema: 1, status: 'complete' })
+    expect(results.manifest).to.deep.include({ schema: 2, status: 'complete' })
     expect(results.manifest.checkpoints.map(({ step }) => step)).to.deep.equal([0, 1, 2, 3, 4])
     expect(result.stdout).to.match(/conserved/)
     expect(result.stderr).to.match(/uint8 values are divided by 255/)
@@ -188,39 +188,49 @@ describe('retrograd run', () => {
   /** No interval converges to this: the run takes many times longer than the tests let it. */
   const LONG = { steps: undefined, tolerance: '1e-12', 'max-splits': '16' }
 
-  it('keeps the finished intervals when interrupted: exit 130, tables of the first part', async () => {
+  it('goes on where it was interrupted: exit 130, the line to resume, then the bits of one run', async () => {
+    const [out, whole] = [join(newFolder(), 'out'), join(newFolder(), 'whole')]
+    const first = await interruptedRun({ out }, 'SIGINT', 4000)
+    expect(first.status, first.stderr).to.equal(130)
+    expect(first.stderr).to.match(
+      /(\d+) of 60 intervals are finished and stay in .*; to go on:\n {2}retrograd run fixtures/,
+    )
+    expect(readdirSync(out)).to.deep.equal(['.partial'])
+    expect((await retrograd(runArguments({ out, ...LONG }))).status).to.equal(0)
+    expect((await retrograd(runArguments({ out: whole, ...LONG, workers: '1' }))).status).to.equal(0)
+    expect(await allRows(out)).to.deep.equal(await allRows(whole))
+  })
+
+  it('leaves nothing visible when killed, refuses to go on with other options, naming them, or begins anew', async () => {
     const out = join(newFolder(), 'out')
+    await interruptedRun({ out }, 'SIGKILL', 3000)
+    expect(readdirSync(out)).to.deep.equal(['.partial'])
+    const other = await retrograd(runArguments({ out, ...LONG, tolerance: '0.5' }))
+    expect(other.status).to.equal(2)
+    expect(other.stderr).to.match(
+      /unfinished run with other options: tolerance was 0.001, is 0.5\. .*--overwrite/,
+    )
+    expect((await retrograd([...runArguments({ out, steps: '0:1' }), '--overwrite'])).status).to.equal(0)
+    expect(readdirSync(out).sort()).to.deep.equal(['manifest.json', 'steps', 'tensors', 'totals', 'units'])
+  })
+
+  /** A long run that is sent a signal some time after its data were read. */
+  function interruptedRun(changes: Record<string, string>, signal: NodeJS.Signals, after: number) {
     let signalled = false
-    const result = await retrograd(runArguments({ out, ...LONG }), {
+    return retrograd(runArguments({ ...changes, ...LONG }), {
       onStderr: (child, text) => {
         if (signalled || !text.includes('divided by 255')) return
         signalled = true
-        setTimeout(() => child.kill('SIGINT'), 4000)
+        setTimeout(() => child.kill(signal), after)
       },
     })
-    expect(result.status, result.stderr).to.equal(130)
-    const results = await openResults(out)
-    expect(results.manifest.status).to.equal('interrupted')
-    const steps = await results.readTable('steps')
-    expect(steps.rows).to.be.within(1, 59)
-    closeTo(steps.columns.loss_to, LOSSES.loss.val!.slice(1, steps.rows + 1), 2e-6)
-    expect(result.stderr).to.include(`holds the first ${steps.rows} intervals`)
-  })
+  }
 
-  it('leaves nothing visible when killed, and the next run takes the folder', async () => {
-    const out = join(newFolder(), 'out')
-    let killed = false
-    await retrograd(runArguments({ out, ...LONG }), {
-      onStderr: (child, text) => {
-        if (killed || !text.includes('divided by 255')) return
-        killed = true
-        setTimeout(() => child.kill('SIGKILL'), 1500)
-      },
-    })
-    expect(readdirSync(out).filter((name) => !name.startsWith('.'))).to.deep.equal([])
-    expect((await retrograd(runArguments({ out, steps: '0:1' }))).status).to.equal(0)
-    expect(readdirSync(out).sort()).to.deep.equal(['manifest.json', 'steps', 'tensors', 'totals', 'units'])
-  })
+  /** Every value of every table. */
+  async function allRows(out: string): Promise<unknown> {
+    const results = await openResults(out)
+    return Promise.all(results.tables.map(async (table) => [table, await results.readTable(table)]))
+  }
 
   it('--help shows examples and exit codes', async () => {
     const main = await retrograd(['--help'])

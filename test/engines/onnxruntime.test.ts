@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { differentiate } from '../../src/autodiff/differentiate.js'
 import { openData } from '../../src/data/open-data.js'
-import { createOnnxRuntimeEngine } from '../../src/engines/onnxruntime.js'
+import { createEngine, evaluate as evaluateSplit } from '../../src/engines/create.js'
 import type { Engine, SplitData } from '../../src/engines/engine.js'
 import { EngineError } from '../../src/errors.js'
 import { readModel } from '../../src/onnx/read.js'
@@ -39,14 +39,14 @@ describe('the ONNX Runtime engine', () => {
 
   before(async () => {
     at = await recorded(30)
-    engine = await createOnnxRuntimeEngine(at.gradient, { threads: 1 })
+    engine = await createEngine(at.gradient, { threads: 1 })
   })
   after(() => engine.close())
 
   async function evaluate(size: number, first?: number) {
     const gradients = zeros(at.weights)
     const cut = first === undefined ? { size } : { size, first }
-    const { loss } = await engine.evaluate(at.weights, at.split, cut, gradients)
+    const { loss } = await evaluateSplit(engine, at.weights, at.split, cut, gradients)
     return { loss, gradients }
   }
 
@@ -86,7 +86,7 @@ describe('the ONNX Runtime engine', () => {
           Float32Array.from(values, (value, i) => value + sign * step * direction.get(name)![i]!),
         ]),
       )
-      return (await engine.evaluate(weights, at.split, { size: 300 }, zeros(at.weights))).loss
+      return (await evaluateSplit(engine, weights, at.split, { size: 300 }, zeros(at.weights))).loss
     }
     const slope = ((await moved(1)) - (await moved(-1))) / (2 * step)
     let product = 0
@@ -95,19 +95,15 @@ describe('the ONNX Runtime engine', () => {
     expect(product).to.be.closeTo(slope, 0.01 * Math.abs(slope))
   })
 
-  it('reports the samples that are done', async () => {
-    const done: number[] = []
-    await engine.evaluate(at.weights, at.split, { size: 128 }, zeros(at.weights), (samples) =>
-      done.push(samples),
-    )
-    expect(done).to.deep.equal([128, 256, 300])
-  })
-
   it('names the input for which no data was given', async () => {
     const split = { samples: 300, inputs: new Map(), target: at.split.target }
-    const error: unknown = await engine
-      .evaluate(at.weights, split, { size: 300 }, zeros(at.weights))
-      .catch((reason: unknown) => reason)
+    const error: unknown = await evaluateSplit(
+      engine,
+      at.weights,
+      split,
+      { size: 300 },
+      zeros(at.weights),
+    ).catch((reason: unknown) => reason)
     expect(error).to.be.instanceOf(EngineError)
     expect((error as Error).message).to.match(/no data was given for the network's input 'input'/)
   })

@@ -1,9 +1,21 @@
-import type { Engine, Evaluation, Gradients, Parameters } from '../../src/engines/engine.js'
-import type { Batch, TableName } from '../../src/tables/schema.js'
-import type { Checkpoint, Trajectory } from '../../src/trajectory/checkpoint.js'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Engine, MicroBatch, MicroBatchResult, Parameters, SplitData } from '../../src/engines/engine.js'
+import type { ReplaySink } from '../../src/replay/advance.js'
+import { ReplayJournal } from '../../src/replay/journal.js'
+import { SIMPSON } from '../../src/replay/quadrature/simpson.js'
+import { replay } from '../../src/replay/replay.js'
+import type { ReplayOptions } from '../../src/replay/replay.js'
+import type { Outcome } from '../../src/replay/state.js'
+import { Layout } from '../../src/replay/store/layout.js'
+import { ReplayStore } from '../../src/replay/store/store.js'
 import type { LcaTensor } from '../../src/replay/tensors.js'
 import { unitsAlong } from '../../src/replay/tensors.js'
-import type { TableSink } from '../../src/replay/rows.js'
+import { LocalEvaluator } from '../../src/replay/workers/local.js'
+import type { TableEntry } from '../../src/tables/manifest.js'
+import type { Batch, TableName } from '../../src/tables/schema.js'
+import type { Checkpoint, Trajectory } from '../../src/trajectory/checkpoint.js'
 
 /** A loss with a known formula: value and gradient of all parameters, tensors one behind the other. */
 export interface Formula {
@@ -14,6 +26,7 @@ export interface Formula {
 /** An engine that evaluates a formula exactly where ONNX Runtime would evaluate a network. */
 export class FormulaEngine implements Engine {
   readonly description = 'a formula'
+  readonly fixedBatch = false
   /** Points at which gradients were asked for, in order. */
   readonly points: number[][] = []
 
@@ -23,26 +36,71 @@ export class FormulaEngine implements Engine {
     readonly precision: Engine['precision'] = 'float32',
   ) {}
 
-  evaluate(
-    parameters: Parameters,
-    split: { readonly samples: number },
-    _cut: unknown,
-    gradients: Gradients,
-    onProgress?: (samples: number) => void,
-  ): Promise<Evaluation> {
+  run(parameters: Parameters, _split: SplitData, { count }: MicroBatch): Promise<MicroBatchResult> {
     const theta = [...parameters.values()].flatMap((values) => [...values])
-    const gradient = this.formula.gradient(theta)
-    let next = 0
-    for (const values of gradients.values())
-      for (let i = 0; i < values.length; i += 1) values[i] = gradient[next++]!
+    const sums = this.formula.gradient(theta).map((value) => value * count)
+    const parts = new Map<string, Float64Array>()
+    let start = 0
+    for (const [name, { length }] of parameters)
+      parts.set(name, Float64Array.from(sums.slice(start, (start += length))))
     this.points.push(theta)
     this.afterEvaluation(this.points.length)
-    onProgress?.(split.samples)
-    return Promise.resolve({ loss: this.formula.value(theta) })
+    return Promise.resolve({
+      numerator: this.formula.value(theta) * count,
+      denominator: count,
+      gradient: (name) => parts.get(name),
+    })
   }
 
   close(): Promise<void> {
     return Promise.resolve()
+  }
+}
+
+export interface FormulaRun {
+  readonly engine: Engine
+  readonly tensors: readonly LcaTensor[]
+  readonly saves: readonly (readonly number[])[]
+  /** Samples by split. */
+  readonly splits?: Readonly<Record<string, number>>
+  readonly lossOf?: 'sample' | 'micro-batch'
+  readonly options?: Partial<ReplayOptions>
+  /** Folder of the journal; an own one by default. */
+  readonly folder?: string
+}
+
+const OPTIONS: ReplayOptions = {
+  rule: SIMPSON,
+  tolerance: 1e-3,
+  maxSplits: 32,
+  batchSize: 1024,
+  mayHalve: true,
+  granularity: 'parameter',
+  window: 1,
+}
+
+/** Replays a trajectory in memory with an engine of this process. */
+export async function replayFormula(run: FormulaRun, sink: ReplaySink): Promise<Outcome> {
+  const { engine, tensors, saves, splits = { train: 1 }, lossOf = 'sample', options } = run
+  const own = mkdtempSync(join(tmpdir(), 'retrograd-'))
+  const store = new ReplayStore(run.folder ?? own)
+  store.make()
+  const opened = ReplayJournal.open(store.folder)
+  const facts = { tensors, allocated: tensors.length, weightElements: 'float64' as const }
+  const data = Object.values(splits).map((samples) => ({ data: { samples, inputs: new Map() } }))
+  const input = {
+    trajectory: trajectoryOf(tensors, saves),
+    tensors,
+    arrays: { store, layout: new Layout(tensors), weightElements: facts.weightElements },
+    evaluator: new LocalEvaluator(engine, store, facts, data),
+    splits: Object.entries(splits).map(([name, samples]) => ({ name, samples })),
+    lossOf,
+  }
+  try {
+    return await replay(input, { ...OPTIONS, ...options }, opened, sink)
+  } finally {
+    opened.journal.close()
+    rmSync(own, { recursive: true, force: true })
   }
 }
 
@@ -101,13 +159,14 @@ export function trajectoryOf(
 }
 
 /** Rows in memory, one object a row. Array columns are copied when appended, as a file would. */
-export class MemorySink implements TableSink {
+export class MemorySink implements ReplaySink {
   readonly rows: Record<TableName, Record<string, unknown>[]> = {
     steps: [],
     tensors: [],
     units: [],
     parameters: [],
     totals: [],
+    blocks: [],
   }
   /** Number of `steps` rows at each end of a block. */
   readonly blocks: number[] = []
@@ -118,8 +177,19 @@ export class MemorySink implements TableSink {
       this.rows[table].push(Object.fromEntries(columns.map(([name, values]) => [name, entry(values, row)])))
   }
 
-  endBlock(): void {
+  endBlock(): TableEntry[] {
     this.blocks.push(this.rows.steps.length)
+    return Object.entries(this.rows).map(([name, rows]) => ({
+      name: name as TableName,
+      rows: rows.length,
+      parts: 1,
+      bytes: 0,
+    }))
+  }
+
+  restore(entries: readonly TableEntry[]): void {
+    for (const [name, rows] of Object.entries(this.rows))
+      rows.length = entries.find((entry) => entry.name === name)?.rows ?? 0
   }
 }
 

@@ -1,13 +1,14 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import { CheckpointError } from '../../src/errors.js'
-import { replay } from '../../src/replay/replay.js'
+import type { Engine } from '../../src/engines/engine.js'
 import type { ReplayOptions } from '../../src/replay/replay.js'
 import { rejection } from '../support/rejection.js'
-import { FormulaEngine, MemorySink, tensor, trajectoryOf } from './closed-form.js'
+import { FormulaEngine, MemorySink, replayFormula, tensor } from './closed-form.js'
 import type { Formula } from './closed-form.js'
 
-const OPTIONS: ReplayOptions = { tolerance: 1e-3, maxSplits: 32, batchSize: 4, granularity: 'parameter' }
-const DATA = { samples: 8, inputs: new Map() }
 const TENSORS = [tensor('a.weight', [2, 2]), tensor('a.bias', [2], 'bias')]
 
 /** L = 1/2 theta' H theta: Simpson is exact, and A = movement times the mean of the gradients at both ends. */
@@ -43,15 +44,7 @@ async function run(
   tensors = TENSORS,
 ) {
   const [engine, sink] = [new FormulaEngine(formula), new MemorySink()]
-  const splits = new Map([['train', DATA]])
-  const input = {
-    trajectory: trajectoryOf(tensors, saves),
-    tensors,
-    engine,
-    splits,
-    lossOf: 'sample' as const,
-  }
-  const outcome = await replay(input, { ...OPTIONS, ...options }, sink)
+  const outcome = await replayFormula({ engine, tensors, saves, options }, sink)
   return { engine, sink, outcome }
 }
 
@@ -130,10 +123,9 @@ describe('replay', () => {
     ] as const) {
       const tensors = [tensor('x', [1])]
       const engine = new FormulaEngine(SIXTH, () => undefined, precision)
-      const splits = new Map([['train', DATA]])
-      const input = { trajectory: trajectoryOf(tensors, [[0.1], [0.2]]), tensors, engine, splits }
-      await replay({ ...input, lossOf: 'micro-batch' }, OPTIONS, new MemorySink())
-      expect(engine.points).to.deep.equal([[round(0.1)], [round(0.2)], [round(0.1 + 0.5 * (0.2 - 0.1))]])
+      await replayFormula({ engine, tensors, saves: [[0.1], [0.2]], lossOf: 'micro-batch' }, new MemorySink())
+      const points = engine.points.flat().sort()
+      expect(points).to.deep.equal([round(0.1), round(0.1 + 0.5 * (0.2 - 0.1)), round(0.2)])
     }
   })
 
@@ -143,7 +135,7 @@ describe('replay', () => {
     ])
     expect(sink.rows.steps[0]).to.include({ splits: 4, converged: false })
     expect(outcome.converged).to.equal(0)
-    expect(outcome.largestResidual).to.be.closeTo(Math.abs(simpson(4) - 64), 1e-5)
+    expect(outcome.largestError).to.be.closeTo(Math.abs(simpson(4) - 64), 1e-5)
   })
 
   it('does not split in vain below the noise floor', async () => {
@@ -159,10 +151,9 @@ describe('replay', () => {
 
   it('does not estimate the noise of a loss that depends on how samples are cut', async () => {
     const tensors = [tensor('x', [1])]
-    const [engine, sink] = [new FormulaEngine(SIXTH), new MemorySink()]
-    const splits = new Map([['train', DATA]])
-    const input = { trajectory: trajectoryOf(tensors, [[0], [0.1]]), tensors, engine, splits }
-    const outcome = await replay({ ...input, lossOf: 'micro-batch' }, OPTIONS, sink)
+    const engine = new FormulaEngine(SIXTH)
+    const run = { engine, tensors, saves: [[0], [0.1]], lossOf: 'micro-batch' as const }
+    const outcome = await replayFormula(run, new MemorySink())
     expect(outcome).to.include({ noiseFloor: 0, evaluations: 3 })
   })
 
@@ -170,29 +161,18 @@ describe('replay', () => {
     const tensors = [tensor('x', [1])]
     const [engine, sink] = [new FormulaEngine(SIXTH), new MemorySink()]
     const easy = new FormulaEngine({ value: ([x]) => x! * x!, gradient: ([x]) => [2 * x!] })
-    const [train, val] = [
-      { samples: 1, inputs: new Map() },
-      { samples: 2, inputs: new Map() },
-    ]
-    const both = {
+    const both: Engine = {
       description: 'two formulas',
-      precision: 'float32' as const,
-      evaluate: (...args: Parameters<FormulaEngine['evaluate']>) =>
-        (args[1].samples === 1 ? easy : engine).evaluate(...args),
+      precision: 'float32',
+      fixedBatch: false,
+      run: (...args) => (args[1].samples === 1 ? easy : engine).run(...args),
       close: () => Promise.resolve(),
     }
-    const splits = new Map([
-      ['train', train],
-      ['val', val],
-    ])
-    const input = {
-      trajectory: trajectoryOf(tensors, [[0], [2]]),
-      tensors,
-      engine: both,
-      splits,
-      lossOf: 'sample' as const,
-    }
-    await replay(input, { ...OPTIONS, tolerance: 0.1 }, sink)
+    const splits = { train: 1, val: 2 }
+    await replayFormula(
+      { engine: both, tensors, saves: [[0], [2]], splits, options: { tolerance: 0.1 } },
+      sink,
+    )
     expect(sink.rows.steps.map((row) => [row.split, row.splits, row.converged])).to.deep.equal([
       ['train', 8, true],
       ['val', 8, true],
@@ -250,12 +230,11 @@ describe('replay', () => {
 
   it('totals agree with what the intervals say, in blocks of 32', async () => {
     const saves = walk(71)
-    const { sink } = await run(QUADRATIC, saves)
+    // units of one-dimensional tensors are their elements, in float64
+    const { sink } = await run(QUADRATIC, saves, {}, [tensor('a', [4], 'bias'), tensor('b', [2], 'bias')])
     const perInterval = saves
       .slice(1)
-      .map((_, t) =>
-        sink.rows.parameters.filter((row) => row.interval === t).flatMap((row) => row.lca as number[]),
-      )
+      .map((_, t) => sink.rows.units.filter((row) => row.interval === t).map((row) => row.lca as number))
     expect(sink.blocks).to.deep.equal([32, 64, 70])
     sink.rows.totals.forEach((row, i) => {
       const lca = perInterval.map((values) => values[i]!)
@@ -281,6 +260,10 @@ describe('replay', () => {
       })
       expect(row.fisher).to.be.NaN
     })
+  })
+
+  it('gives each parameter a row of totals, with its place and its unit', async () => {
+    const { sink } = await run(QUADRATIC, walk(2))
     expect(sink.rows.totals.map((row) => [row.tensor, row.index, row.unit])).to.deep.equal([
       ['a.weight', 0, 0],
       ['a.weight', 1, 0],
@@ -298,31 +281,36 @@ describe('replay', () => {
     return total
   }
 
-  it('keeps the finished intervals, with their totals, when it is interrupted', async () => {
+  it('goes on where it was interrupted, computing nothing twice, and gives the same rows', async () => {
     const saves = walk(5)
-    const controller = new AbortController()
-    const engine = new FormulaEngine(QUADRATIC, (count) => {
-      if (count === 7) controller.abort()
-    })
+    const whole = await run(QUADRATIC, saves)
+    const folder = mkdtempSync(join(tmpdir(), 'retrograd-'))
     const sink = new MemorySink()
-    const input = {
-      trajectory: trajectoryOf(TENSORS, saves),
-      tensors: TENSORS,
-      engine,
-      splits: new Map([['train', DATA]]),
-      lossOf: 'sample' as const,
+    const points: number[][] = []
+    let interruptions = -1
+    for (let more = true; more; interruptions += 1) {
+      const controller = new AbortController()
+      const engine = new FormulaEngine(QUADRATIC, (count) => {
+        if (count === 4) controller.abort()
+      })
+      const options = { signal: controller.signal }
+      const outcome = await replayFormula({ engine, tensors: TENSORS, saves, options, folder }, sink)
+      more = outcome.interrupted
+      points.push(...engine.points)
     }
-    const outcome = await replay(input, { ...OPTIONS, signal: controller.signal }, sink)
-    expect(outcome).to.include({ interrupted: true, intervals: 2 })
-    const whole = (await run(QUADRATIC, saves.slice(0, 3))).sink
-    expect(sink.rows).to.deep.equal(whole.rows)
+    rmSync(folder, { recursive: true })
+    expect(sink.rows).to.deep.equal(whole.sink.rows)
+    expect(interruptions).to.be.above(2)
+    expect(points.length, 'one evaluation is lost with each interruption').to.be.at.most(
+      whole.engine.points.length + interruptions,
+    )
   })
 
   it('names the interval and the split where the loss overflows', async () => {
     const overflowing: Formula = { value: ([x]) => (x! > 1 ? Infinity : x!), gradient: () => [1] }
     await rejected(
       run(overflowing, [[0], [1], [2]], {}, [tensor('x', [1])]),
-      /between step 10 and step 20: the loss on train is Infinity/,
+      /at step 20: the loss on train is Infinity/,
     )
   })
 

@@ -79,6 +79,7 @@ function stepsRow(lca: readonly number[], total: number): Omit<Batch<'steps'>, K
     loss_to: 2 + lossChange,
     loss_change: lossChange,
     lca: total,
+    rest: NaN,
     residual: total - lossChange,
     first_order: total * 1.5,
     splits: 2,
@@ -162,7 +163,7 @@ function appendTotals(writer: ResultsWriter, split: number, intervals: number): 
 /** A manifest's facts for the made-up run. */
 export function madeUpFacts(): ManifestFacts {
   return {
-    schema: 1,
+    schema: 2,
     status: 'complete',
     created: '2026-01-02T03:04:05.000Z',
     finished: '2026-01-02T03:05:05.000Z',

@@ -4,7 +4,7 @@ import { TABLES, TABLE_NAMES, columnsOf, tablesAt } from '../../src/tables/schem
 /** The columns as the design lists them: name and type, one per line. */
 const DESIGN: Readonly<Record<string, string>> = {
   steps: `split string, interval int32, step_from int64, step_to int64, loss_from float64, loss_to float64,
-    loss_change float64, lca float64, residual float64, first_order float64, splits int32, evaluations int32,
+    loss_change float64, lca float64, residual float64, rest float64, first_order float64, splits int32, evaluations int32,
     converged bool, parameters int64, helping int64, hurting int64, still int64, update_norm float64,
     gradient_norm float64, cosine float64, lca_se float64, loss_change_se float64, step_unit string`,
   tensors: `split string, interval int32, step_from int64, step_to int64, tensor string, layer string, role string,
@@ -18,6 +18,9 @@ const DESIGN: Readonly<Record<string, string>> = {
   totals: `split string, tensor string, index int32, unit int32, lca float64, helped int32, hurt int32,
     lca_flips int32, movement_flips int32, gradient_flips int32, undone float64, movement float64,
     path_length float64, fisher float64`,
+  blocks: `split string, block int32, tensor string, index int32, unit int32, lca float64, helped int32, hurt int32,
+    lca_flips int32, movement_flips int32, gradient_flips int32, undone float64, movement float64,
+    path_length float64`,
 }
 
 describe('the schema of the tables', () => {
@@ -38,6 +41,7 @@ describe('the schema of the tables', () => {
     expect(tablesAt('tensor')).to.deep.equal(['steps', 'tensors', 'totals'])
     expect(tablesAt('unit')).to.deep.equal(['steps', 'tensors', 'units', 'totals'])
     expect(tablesAt('parameter')).to.deep.equal(['steps', 'tensors', 'units', 'parameters', 'totals'])
+    expect(tablesAt('tensor', 'part')).to.deep.equal(['steps', 'tensors', 'totals', 'blocks'])
   })
 
   it('keeps the list of floats last, where the writer appends it', () => {

@@ -1,0 +1,166 @@
+import type { TableEntry } from '../tables/manifest.js'
+import type { Granularity } from '../tables/schema.js'
+import type { Trajectory } from '../trajectory/checkpoint.js'
+import type { Arrays } from './allocation.js'
+import { IntervalRows } from './interval-rows.js'
+import type { IntervalRecord } from './records.js'
+import { blockRows, totalRows } from './rows.js'
+import type { IntervalFacts, TableSink } from './rows.js'
+import { fileNames } from './store/store.js'
+import type { LcaTensor } from './tensors.js'
+import { addBlock, addToBlock, BLOCK_INTERVALS, SumsFile } from './totals.js'
+import type { IntervalRange } from './totals.js'
+
+/** A sink whose rows can be closed into parts, and that goes on behind parts closed before. */
+export interface ReplaySink extends TableSink {
+  /** Closes the parts of the per-interval tables; returns the tables so far. */
+  endBlock(): readonly TableEntry[]
+  restore(entries: readonly TableEntry[]): void
+}
+
+export interface AdvanceContext {
+  readonly arrays: Arrays
+  readonly trajectory: Trajectory
+  /** The tensors that LCA is allocated to. */
+  readonly tensors: readonly LcaTensor[]
+  readonly splits: readonly string[]
+  readonly granularity: Granularity
+  readonly restricted: boolean
+  /** The intervals of the run, or of the part of it. */
+  readonly range: { readonly from: number; readonly to: number; readonly part: boolean }
+  readonly sink: ReplaySink
+}
+
+/** Bytes of one interval's arrays may gather on the disk up to this sum before they are added up and removed. */
+const GATHERED_BYTES = 256 * 2 ** 20
+
+/**
+ * After how many finished intervals rows are written and totals formed: 32, or for large networks a smaller power of two,
+ * since the arrays of all of them lie on the disk until then. It depends on the network and the splits alone.
+ */
+export function intervalsAtOnce(parameters: number, splits: number): number {
+  const bytes = parameters * (Float32Array.BYTES_PER_ELEMENT + 2 * splits * Float64Array.BYTES_PER_ELEMENT)
+  const fitting = Math.max(1, Math.floor(GATHERED_BYTES / Math.max(1, bytes)))
+  return Math.min(BLOCK_INTERVALS, 2 ** Math.floor(Math.log2(fitting)))
+}
+
+/** Turns finished intervals into rows and totals. */
+export class Advance {
+  constructor(private readonly context: AdvanceContext) {}
+
+  /** The file of totals after so many intervals; undefined where no block has ended. */
+  totalsAt(intervals: number): string | undefined {
+    const { from, to } = this.context.range
+    const ended = intervals === to ? to : intervals - (intervals % BLOCK_INTERVALS)
+    return ended > from ? fileNames.totals(ended) : undefined
+  }
+
+  /** The file of the open block's sums after so many intervals; undefined where none is open. */
+  blockAt(intervals: number): string | undefined {
+    const { from, to } = this.context.range
+    return intervals % BLOCK_INTERVALS === 0 || intervals === to || intervals === from
+      ? undefined
+      : fileNames.block(intervals)
+  }
+
+  /** Adds intervals `from` to `to`, all of one block, to the tables and the totals. Returns the tables so far. */
+  add(from: number, records: readonly IntervalRecord[]): readonly TableEntry[] {
+    const to = from + records.length
+    const { range, sink } = this.context
+    this.addTotals({ from, to, hasPrevious: from > 0 })
+    for (const record of records) this.writeRows(record)
+    const block = fileNames.block(to)
+    if (this.blockAt(to) === undefined) {
+      if (range.part) this.writeBlock(block, Math.floor(from / BLOCK_INTERVALS))
+      this.context.arrays.store.remove(block)
+    }
+    return sink.endBlock()
+  }
+
+  /** Writes the table of totals of all intervals. */
+  writeTotals(onSplit: () => void): void {
+    const { splits, sink, range } = this.context
+    this.eachElements(this.totalsAt(range.to), onSplit, (elements, split) => {
+      sink.append('totals', elements.to - elements.from, totalRows({ ...elements, split: splits[split]! }))
+    })
+  }
+
+  private addTotals(range: IntervalRange): void {
+    const { arrays, splits } = this.context
+    const path = (name: string | undefined) => (name === undefined ? undefined : arrays.store.path(name))
+    const block = arrays.store.path(fileNames.block(range.to))
+    addToBlock(arrays, splits.length, range, { before: path(this.blockAt(range.from)), after: block })
+    if (this.blockAt(range.to) !== undefined) return
+    const [before, after] = [path(this.totalsAt(range.from)), path(this.totalsAt(range.to))!]
+    addBlock(arrays, splits.length, { before, block, after })
+  }
+
+  private writeRows(record: IntervalRecord): void {
+    const { arrays, tensors, granularity, sink, splits } = this.context
+    splits.forEach((_, split) => {
+      const facts = this.factsOf(record, split)
+      new IntervalRows(arrays, tensors, granularity, sink, facts, split).write(record.interval > 0)
+    })
+  }
+
+  private factsOf(record: IntervalRecord, split: number): IntervalFacts {
+    const { trajectory, splits, restricted } = this.context
+    const { checkpoints, stepUnit } = trajectory
+    const { interval, converged } = record
+    const [lossFrom, lossTo] = record.losses[split]!
+    return {
+      split: splits[split]!,
+      interval,
+      stepFrom: checkpoints[interval]!.step,
+      stepTo: checkpoints[interval + 1]!.step,
+      stepUnit,
+      splits: record.splits,
+      converged,
+      lossFrom,
+      lossTo,
+      evaluations: record.evaluations[split]!,
+      restricted,
+      standardErrors: record.standardErrors?.[split],
+    }
+  }
+
+  private writeBlock(file: string, block: number): void {
+    const { splits, sink } = this.context
+    this.eachElements(
+      file,
+      () => undefined,
+      (elements, split) => {
+        sink.append(
+          'blocks',
+          elements.to - elements.from,
+          blockRows({ ...elements, split: splits[split]! }, block),
+        )
+      },
+    )
+  }
+
+  private eachElements(
+    file: string | undefined,
+    onSplit: () => void,
+    use: (elements: Omit<Parameters<typeof totalRows>[0], 'split'>, split: number) => void,
+  ): void {
+    const { arrays, splits, tensors } = this.context
+    const sums = SumsFile.read(
+      file === undefined ? undefined : arrays.store.path(file),
+      arrays,
+      splits.length,
+    )
+    try {
+      splits.forEach((_, split) => {
+        for (const { offset, count, pieces } of arrays.layout.chunks()) {
+          const [allocation, movement] = [sums.allocation(split, offset, count), sums.movement(offset, count)]
+          for (const { tensor, start, from, to } of pieces)
+            use({ tensor: tensors[tensor]!, start, allocation, movement, from, to }, split)
+        }
+        onSplit()
+      })
+    } finally {
+      sums.close()
+    }
+  }
+}

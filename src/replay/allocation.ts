@@ -1,0 +1,164 @@
+import type { FloatArray } from '../tensor.js'
+import type { ArrayFile } from './store/array-file.js'
+import { withFiles, writeFile } from './store/array-file.js'
+import { CHUNK } from './store/layout.js'
+import type { Layout, Piece } from './store/layout.js'
+import { fileNames } from './store/store.js'
+import type { ReplayStore, WeightElements } from './store/store.js'
+import { WEIGHT_ARRAYS } from './workers/point.js'
+
+/** Where the arrays of a replay lie. */
+export interface Arrays {
+  readonly store: ReplayStore
+  /** Of the tensors that LCA is allocated to; the first ones of the files of weights. */
+  readonly layout: Layout
+  readonly weightElements: WeightElements
+}
+
+/** Reads the weights at both ends of an interval, chunk by chunk, into arrays that the next chunk overwrites. */
+export class MovementReader {
+  private readonly start: FloatArray
+  private readonly end: FloatArray
+
+  constructor(
+    { weightElements }: Pick<Arrays, 'weightElements'>,
+    private readonly files: readonly [ArrayFile, ArrayFile],
+  ) {
+    const Numbers = WEIGHT_ARRAYS[weightElements]
+    this.start = new Numbers(CHUNK)
+    this.end = new Numbers(CHUNK)
+  }
+
+  read(offset: number, count: number): { readonly from: FloatArray; readonly to: FloatArray } {
+    const position = offset * this.start.BYTES_PER_ELEMENT
+    const [from, to] = [this.start.subarray(0, count), this.end.subarray(0, count)]
+    return { from: this.files[0].read(from, position), to: this.files[1].read(to, position) }
+  }
+}
+
+/**
+ * LCA of one interval on one split (Lan et al. 2019, equation 3): movement times the integral of the gradient, formed in
+ * float64. The integral is a combination of the gradients at both ends and of sums of gradients in between.
+ *
+ * @param sums files of the sums
+ * @param combinations coefficients of [start, end, ...sums]; the first one's LCA is written to the interval's file
+ * @returns for every combination the LCA of every tensor, summed in the order of its elements
+ */
+export function allocate(
+  arrays: Arrays,
+  at: { readonly interval: number; readonly split: number },
+  sums: readonly string[],
+  combinations: readonly (readonly number[])[],
+): number[][] {
+  const { store, layout } = arrays
+  const { interval, split } = at
+  const names = [
+    fileNames.weights(interval),
+    fileNames.weights(interval + 1),
+    fileNames.gradient(interval, split),
+    fileNames.gradient(interval + 1, split),
+    ...sums,
+  ]
+  const results = combinations.map(() => layout.tensors.map(() => 0))
+  withFiles(
+    names.map((name) => store.path(name)),
+    ([from, to, ...terms]) => {
+      writeFile(store.path(fileNames.lca(interval, split)), (out) => {
+        const movement = new MovementReader(arrays, [from!, to!])
+        allocateChunks(layout, movement, terms, combinations, (index, offset, lca, pieces) => {
+          if (index === 0) out.write(lca, offset * lca.BYTES_PER_ELEMENT)
+          addPieces(results[index]!, lca, pieces)
+        })
+      })
+    },
+  )
+  return results
+}
+
+type Visit = (combination: number, offset: number, lca: Float64Array, pieces: readonly Piece[]) => void
+
+function allocateChunks(
+  layout: Layout,
+  movement: MovementReader,
+  terms: readonly ArrayFile[],
+  combinations: readonly (readonly number[])[],
+  visit: Visit,
+): void {
+  const buffers = terms.map(() => new Float64Array(Math.min(CHUNK, layout.size)))
+  const out = new Float64Array(Math.min(CHUNK, layout.size))
+  for (const { offset, count, pieces } of layout.chunks()) {
+    const { from, to } = movement.read(offset, count)
+    const values = terms.map((file, i) =>
+      file.read(buffers[i]!.subarray(0, count), offset * out.BYTES_PER_ELEMENT),
+    )
+    combinations.forEach((coefficients, index) => {
+      const lca = combine(out.subarray(0, count), values, coefficients)
+      for (let i = 0; i < count; i += 1) lca[i]! *= to[i]! - from[i]!
+      visit(index, offset, lca, pieces)
+    })
+  }
+}
+
+/** A linear combination of arrays, terms added in their order. */
+function combine(
+  out: Float64Array,
+  terms: readonly Float64Array[],
+  coefficients: readonly number[],
+): Float64Array {
+  out.fill(0)
+  terms.forEach((term, k) => {
+    const coefficient = coefficients[k] ?? 0
+    if (coefficient !== 0) for (let i = 0; i < out.length; i += 1) out[i]! += coefficient * term[i]!
+  })
+  return out
+}
+
+function addPieces(sums: number[], values: Float64Array, pieces: readonly Piece[]): void {
+  for (const { tensor, from, to } of pieces) {
+    let sum = sums[tensor]!
+    for (let i = from; i < to; i += 1) sum += values[i]!
+    sums[tensor] = sum
+  }
+}
+
+/** How a gradient goes into a sum. */
+export interface SumPlace {
+  readonly weight: number
+  /** Whether the sum begins with it. */
+  readonly first: boolean
+  /** Whether the gradient goes into no further sum, so that its file may go. */
+  readonly last: boolean
+}
+
+/** Adds a gradient to a sum that lies in a file and begins with the first one: sum += weight * gradient. */
+export function addToSum(
+  { store, layout }: Arrays,
+  sum: string,
+  gradient: string,
+  { weight, first, last }: SumPlace,
+): void {
+  if (first && last && weight === 1) {
+    store.rename(gradient, sum)
+    return
+  }
+  const names = first ? [gradient] : [gradient, sum]
+  withFiles(
+    names.map((name) => store.path(name)),
+    (terms) => {
+      writeFile(store.path(`${sum}.next`), (out) => {
+        const buffers = terms.map(() => new Float64Array(Math.min(CHUNK, layout.size)))
+        const total = new Float64Array(Math.min(CHUNK, layout.size))
+        for (const { offset, count } of layout.chunks()) {
+          const position = offset * total.BYTES_PER_ELEMENT
+          const values = terms.map((file, i) => file.read(buffers[i]!.subarray(0, count), position))
+          out.write(
+            combine(total.subarray(0, count), values.toReversed(), first ? [weight] : [1, weight]),
+            position,
+          )
+        }
+      })
+    },
+  )
+  store.rename(`${sum}.next`, sum)
+  if (last) store.remove(gradient)
+}

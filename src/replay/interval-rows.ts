@@ -1,0 +1,108 @@
+import type { Granularity } from '../tables/schema.js'
+import { MovementReader } from './allocation.js'
+import type { Arrays } from './allocation.js'
+import { parameterRow, stepRow, tensorRow, unitRows } from './rows.js'
+import type { IntervalFacts, TableSink } from './rows.js'
+import { TensorSums, UnitSums } from './statistics.js'
+import type { IntervalElements } from './statistics.js'
+import { withFiles } from './store/array-file.js'
+import { CHUNK } from './store/layout.js'
+import type { Chunk, Piece } from './store/layout.js'
+import { fileNames } from './store/store.js'
+import type { LcaTensor } from './tensors.js'
+
+/** What is gathered of a tensor until its last element was read. */
+interface Gathered {
+  readonly sums: TensorSums
+  readonly units: UnitSums | undefined
+  readonly parameters: Float32Array | undefined
+}
+
+/** Writes the rows of one interval on one split, from its arrays in the store. */
+export class IntervalRows {
+  private readonly statistics: [LcaTensor, TensorSums][] = []
+
+  constructor(
+    private readonly arrays: Arrays,
+    private readonly tensors: readonly LcaTensor[],
+    private readonly granularity: Granularity,
+    private readonly sink: TableSink,
+    private readonly facts: IntervalFacts,
+    private readonly split: number,
+  ) {}
+
+  /** @param hasPrevious whether the gradient at the start of the interval before is there */
+  write(hasPrevious: boolean): void {
+    const { interval } = this.facts
+    const names = [
+      fileNames.weights(interval),
+      fileNames.weights(interval + 1),
+      fileNames.lca(interval, this.split),
+      fileNames.gradient(interval, this.split),
+      ...(hasPrevious ? [fileNames.gradient(interval - 1, this.split)] : []),
+    ]
+    withFiles(
+      names.map((name) => this.arrays.store.path(name)),
+      ([from, to, ...files]) => {
+        const movement = new MovementReader(this.arrays, [from!, to!])
+        const buffers = files.map(() => new Float64Array(Math.min(CHUNK, this.arrays.layout.size)))
+        for (const chunk of this.arrays.layout.chunks()) {
+          const { offset, count } = chunk
+          const [lca, start, previous] = files.map((file, i) =>
+            file.read(buffers[i]!.subarray(0, count), offset * Float64Array.BYTES_PER_ELEMENT),
+          )
+          this.addChunk(chunk, { ...movement.read(offset, count), lca: lca!, start: start!, previous })
+        }
+      },
+    )
+    this.finishEmpty(this.tensors.length)
+    this.sink.append('steps', 1, stepRow(this.facts, this.statistics))
+  }
+
+  private open: Gathered | undefined
+
+  private addChunk({ pieces }: Chunk, elements: IntervalElements): void {
+    for (const piece of pieces) {
+      this.finishEmpty(piece.tensor)
+      const tensor = this.tensors[piece.tensor]!
+      this.open ??= this.begin(tensor)
+      this.addPiece(this.open, piece, elements)
+      if (piece.start + piece.to - piece.from < tensor.size) continue
+      this.finish(tensor, this.open)
+      this.open = undefined
+    }
+  }
+
+  private addPiece({ sums, units, parameters }: Gathered, piece: Piece, elements: IntervalElements): void {
+    const { from, to, start } = piece
+    sums.add(elements, from, to)
+    units?.add(elements, from, to, start)
+    parameters?.set(elements.lca.subarray(from, to), start)
+  }
+
+  private begin({ units, size }: LcaTensor): Gathered {
+    return {
+      sums: new TensorSums(),
+      units: this.granularity === 'tensor' ? undefined : new UnitSums(units),
+      parameters: this.granularity === 'parameter' ? new Float32Array(size) : undefined,
+    }
+  }
+
+  /** Tensors without elements have no piece of any chunk, but rows of their own. */
+  private finishEmpty(before: number): void {
+    while (this.statistics.length < before && this.tensors[this.statistics.length]!.size === 0) {
+      const tensor = this.tensors[this.statistics.length]!
+      this.finish(tensor, this.begin(tensor))
+    }
+  }
+
+  private finish(tensor: LcaTensor, { sums, units, parameters }: Gathered): void {
+    const error = this.facts.standardErrors?.tensors[this.statistics.length]
+    this.statistics.push([tensor, sums])
+    this.sink.append('tensors', 1, tensorRow(this.facts, tensor, sums, error))
+    if (units !== undefined)
+      this.sink.append('units', tensor.units.count, unitRows(this.facts, tensor, units))
+    if (parameters !== undefined)
+      this.sink.append('parameters', 1, parameterRow(this.facts, tensor, parameters))
+  }
+}

@@ -1,0 +1,64 @@
+import type { IntervalRecord } from './records.js'
+
+export interface ReplayProgress {
+  /** The totals of large networks take a while to write, after the last interval. */
+  readonly phase: 'replaying' | 'writing totals'
+  readonly intervals: number
+  /** Intervals done, with the shares of those on their way as a fraction. */
+  readonly done: number
+  /** Loss of the first split at the end of the last finished interval, and that interval's error. */
+  readonly loss: number
+  readonly residual: number
+}
+
+/** An interval on its way never counts as done before it is: splits may still double. */
+const MOST_OF_AN_INTERVAL = 0.99
+
+/** Evaluations that an interval takes on each split, when it is not refined. */
+const USUAL_EVALUATIONS = 2
+
+/** Tells how far a replay is. */
+export class Progress {
+  private readonly shares = new Map<number, number>()
+  private count = 0
+  private loss = NaN
+  private residual = NaN
+
+  constructor(
+    private readonly splits: readonly { readonly samples: number }[],
+    private readonly intervals: number,
+    private readonly onProgress: (progress: ReplayProgress) => void = () => undefined,
+  ) {}
+
+  /** Some samples of an evaluation for an interval are done. */
+  samples(interval: number, split: number, samples: number): void {
+    const share = samples / this.splits[split]!.samples / (USUAL_EVALUATIONS * this.splits.length)
+    this.shares.set(interval, (this.shares.get(interval) ?? 0) + share)
+    this.report('replaying', this.done())
+  }
+
+  finished(count: number, record: IntervalRecord | undefined): void {
+    this.count = count
+    if (record !== undefined) {
+      this.shares.delete(record.interval)
+      this.loss = record.losses[0]![1]
+      this.residual = record.error
+    }
+    this.report('replaying', this.done())
+  }
+
+  totals(share: number): void {
+    this.report('writing totals', this.intervals - 1 + share)
+  }
+
+  private done(): number {
+    let done = this.count
+    for (const share of this.shares.values()) done += Math.min(MOST_OF_AN_INTERVAL, share)
+    return Math.min(done, this.intervals)
+  }
+
+  private report(phase: ReplayProgress['phase'], done: number): void {
+    const { intervals, loss, residual } = this
+    this.onProgress({ phase, intervals, done, loss, residual })
+  }
+}

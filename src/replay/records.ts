@@ -1,0 +1,73 @@
+import type { TableEntry } from '../tables/manifest.js'
+import type { GroupResult } from './workers/messages.js'
+
+/** What is known of a checkpoint once its gradients are there. By split. */
+export interface EndpointRecord {
+  readonly kind: 'endpoint'
+  readonly checkpoint: number
+  /** Identity of the checkpoint's file. */
+  readonly fingerprint: string
+  readonly losses: readonly number[]
+  /** Where the data were sampled: sums of each group, products with the movement of the interval before and of the next. */
+  readonly groups?: readonly (readonly GroupResult[])[]
+}
+
+/** A finished interval. By split, where there is a list. */
+export interface IntervalRecord {
+  readonly kind: 'interval'
+  readonly interval: number
+  readonly splits: number
+  readonly converged: boolean
+  readonly losses: readonly (readonly [from: number, to: number])[]
+  /** The largest |residual|, or of the estimate that convergence was judged by. */
+  readonly error: number
+  readonly evaluations: readonly number[]
+  /** The estimated error of the tensor whose error is largest, where the rule estimates it. */
+  readonly estimate?: number
+  /** What later intervals of the block estimate their errors by. */
+  readonly calibration?: unknown
+  readonly standardErrors?: readonly StandardErrors[]
+}
+
+export interface StandardErrors {
+  readonly lossChange: number
+  readonly lca: number
+  readonly tensors: readonly number[]
+}
+
+/** Tables and totals hold all intervals before this one. */
+export interface AdvanceRecord {
+  readonly kind: 'advance'
+  readonly intervals: number
+  readonly tables: readonly TableEntry[]
+}
+
+/** From now on micro-batches have this size. */
+export interface BatchRecord {
+  readonly kind: 'batch size'
+  readonly size: number
+  /** The first interval that has them; later ones that were finished before are computed again. */
+  readonly from: number
+  readonly message: string
+}
+
+export interface NoiseRecord {
+  readonly kind: 'noise'
+  readonly floor: number
+  readonly evaluations: number
+}
+
+/** What the first so many records speak of is on the disk, not only in the system's cache. */
+export interface SyncRecord {
+  readonly kind: 'synced'
+  readonly records: number
+}
+
+/** A process begins to write; `boot` tells the system's starts apart. */
+export interface BeginRecord {
+  readonly kind: 'begin'
+  readonly boot: string
+}
+
+export type ReplayRecord =
+  EndpointRecord | IntervalRecord | AdvanceRecord | BatchRecord | NoiseRecord | SyncRecord | BeginRecord

@@ -1,0 +1,78 @@
+import type { FloatArray } from '../../tensor.js'
+import { addTo } from '../../tensor.js'
+import { CHUNK } from '../store/layout.js'
+import type { Layout } from '../store/layout.js'
+
+type GradientOf = (parameter: string) => FloatArray | undefined
+
+/**
+ * A sum of micro-batches' gradients in float64. The gradient of a single micro-batch is not copied: it is read from
+ * where the engine left it.
+ */
+export class GradientSum {
+  private values: Float64Array | undefined
+  private only: GradientOf | undefined
+  private readonly buffer: Float64Array
+
+  constructor(private readonly layout: Layout) {
+    this.buffer = new Float64Array(Math.min(CHUNK, layout.size))
+  }
+
+  clear(): void {
+    this.only = undefined
+    this.values?.fill(0)
+  }
+
+  /** @param alone whether this is the only summand; its arrays must stay as they are until the sum was read */
+  add(gradient: GradientOf, alone: boolean): void {
+    if (alone) {
+      this.only = gradient
+      return
+    }
+    const sum = this.sum()
+    this.layout.tensors.forEach(({ name, size }, i) => {
+      const values = gradient(name)
+      const offset = this.layout.offsets[i]!
+      if (values !== undefined) addTo(sum.subarray(offset, offset + size), values)
+    })
+  }
+
+  addSum(other: GradientSum): void {
+    const sum = this.sum()
+    for (const { offset, count } of this.layout.chunks())
+      addTo(sum.subarray(offset, offset + count), other.chunk(offset, count))
+  }
+
+  /** Some elements; the array may be overwritten, and is valid until the next call. */
+  chunk(offset: number, count: number): Float64Array {
+    const out = this.buffer.subarray(0, count)
+    if (this.only === undefined) out.set(this.sum().subarray(offset, offset + count))
+    else this.collect(this.only, offset, out)
+    return out
+  }
+
+  each(use: (values: Float64Array, offset: number) => void): void {
+    for (const { offset, count } of this.layout.chunks()) use(this.chunk(offset, count), offset)
+  }
+
+  private collect(gradient: GradientOf, offset: number, out: Float64Array): void {
+    out.fill(0)
+    const { offsets, tensors } = this.layout
+    for (
+      let i = this.layout.tensorAt(offset);
+      i < tensors.length && offsets[i]! < offset + out.length;
+      i += 1
+    ) {
+      const values = gradient(tensors[i]!.name)
+      if (values === undefined) continue
+      const begin = Math.max(0, offset - offsets[i]!)
+      const end = Math.min(values.length, offset + out.length - offsets[i]!)
+      out.set(values.subarray(begin, end), offsets[i]! + begin - offset)
+    }
+  }
+
+  private sum(): Float64Array {
+    this.values ??= new Float64Array(this.layout.size)
+    return this.values
+  }
+}

@@ -1,0 +1,139 @@
+import type { Engine, MicroBatch, SplitData } from '../../engines/engine.js'
+import { grouped, microBatches } from '../../engines/micro-batches.js'
+import type { Cut } from '../../engines/micro-batches.js'
+import { withFiles, writeFile } from '../store/array-file.js'
+import { CHUNK, Layout } from '../store/layout.js'
+import { fileNames } from '../store/store.js'
+import type { ReplayStore } from '../store/store.js'
+import { GradientSum } from './gradient-sum.js'
+import { groupFile } from './messages.js'
+import type { GroupResult, Movement, ParameterFacts, TaskPart } from './messages.js'
+import { Point, WEIGHT_ARRAYS } from './point.js'
+
+/** A split, and the groups that its sums are told apart by where it was sampled. */
+export interface EvaluatedSplit {
+  readonly data: SplitData
+  readonly groups?: number | undefined
+}
+
+/** Networks with more parameters sum all micro-batches in one group: a second sum would cost two copies of them. */
+const GROUPED_PARAMETERS = 1 << 22
+
+/** The groups of micro-batches that a split's sums are made of. */
+export function groupsOf(
+  split: { readonly samples: number; readonly groups?: number | undefined },
+  cut: Cut,
+  { fixedBatch, parameters }: { readonly fixedBatch: boolean; readonly parameters: number },
+): MicroBatch[][] {
+  const { samples, groups } = split
+  if (groups !== undefined) return equalGroups(samples, groups, cut, fixedBatch)
+  const batches = microBatches(samples, cut, fixedBatch)
+  return parameters > GROUPED_PARAMETERS ? [batches] : grouped(batches)
+}
+
+function equalGroups(samples: number, groups: number, cut: Cut, fixed: boolean): MicroBatch[][] {
+  const size = samples / groups
+  return Array.from({ length: groups }, (_, group) =>
+    microBatches(size, cut, fixed).map((batch) => ({ ...batch, start: batch.start + group * size })),
+  )
+}
+
+/** Evaluates gradients at points between checkpoints, all through files of the store. */
+export class PointEvaluator {
+  private readonly point: Point
+  private readonly layout: Layout
+  private readonly group: GradientSum
+  private total: GradientSum | undefined
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly store: ReplayStore,
+    private readonly facts: ParameterFacts,
+    private readonly splits: readonly EvaluatedSplit[],
+  ) {
+    this.point = new Point(store, facts, engine.precision)
+    this.layout = new Layout(facts.tensors.slice(0, facts.allocated))
+    this.group = new GradientSum(this.layout)
+  }
+
+  /**
+   * Computes some groups of a task. A whole task leaves the gradient of the mean loss in its file, a part of one the sum
+   * of every group in a file of its own.
+   * @param onSamples called after each micro-batch with the number of its samples
+   */
+  async evaluate(
+    { task, first, last, whole }: TaskPart,
+    onSamples: (samples: number) => void,
+  ): Promise<GroupResult[]> {
+    const { data, groups } = this.splits[task.split]!
+    const all = groupsOf({ samples: data.samples, groups }, task.cut, {
+      fixedBatch: this.engine.fixedBatch,
+      parameters: this.layout.size,
+    })
+    this.point.moveTo(task.from, task.to, task.a)
+    const results: GroupResult[] = []
+    const single = whole && all.length === 1
+    if (whole && !single) (this.total ??= new GradientSum(this.layout)).clear()
+    for (let index = first; index < last; index += 1) {
+      const terms = await this.sumGroup(data, all[index]!, onSamples)
+      results.push({ ...terms, products: task.movements.map((movement) => this.multiply(movement)) })
+      if (!whole) this.write(groupFile(task.out, index), this.group, 1)
+      else if (!single) this.total!.addSum(this.group)
+    }
+    if (whole) this.write(task.out, single ? this.group : this.total!, denominatorOf(results))
+    return results
+  }
+
+  private async sumGroup(
+    data: SplitData,
+    batches: readonly MicroBatch[],
+    onSamples: (samples: number) => void,
+  ) {
+    this.group.clear()
+    let [numerator, denominator] = [0, 0]
+    for (const batch of batches) {
+      const result = await this.engine.run(this.point.weights, data, batch)
+      numerator += result.numerator
+      denominator += result.denominator
+      this.group.add(result.gradient, batches.length === 1)
+      onSamples(batch.count)
+    }
+    return { numerator, denominator }
+  }
+
+  private write(name: string, sum: GradientSum, divisor: number): void {
+    writeFile(this.store.path(name), (file) => {
+      sum.each((values, offset) => {
+        if (divisor !== 1) for (let i = 0; i < values.length; i += 1) values[i]! /= divisor
+        file.write(values, offset * values.BYTES_PER_ELEMENT)
+      })
+    })
+  }
+
+  /** The group's gradient times a movement, tensor by tensor. */
+  private multiply([from, to]: Movement): number[] {
+    const products = this.layout.tensors.map(() => 0)
+    const Numbers = WEIGHT_ARRAYS[this.facts.weightElements]
+    const [start, end] = [new Numbers(CHUNK), new Numbers(CHUNK)]
+    const paths = [from, to].map((checkpoint) => this.store.path(fileNames.weights(checkpoint)))
+    withFiles(paths, ([starts, ends]) => {
+      for (const { offset, count, pieces } of this.layout.chunks()) {
+        const position = offset * Numbers.BYTES_PER_ELEMENT
+        const x = starts!.read(start.subarray(0, count), position)
+        const y = ends!.read(end.subarray(0, count), position)
+        const gradient = this.group.chunk(offset, count)
+        for (const piece of pieces) {
+          let sum = products[piece.tensor]!
+          for (let i = piece.from; i < piece.to; i += 1) sum += gradient[i]! * (y[i]! - x[i]!)
+          products[piece.tensor] = sum
+        }
+      }
+    })
+    return products
+  }
+}
+
+/** The denominators of all groups, added in order. */
+export function denominatorOf(groups: readonly Pick<GroupResult, 'denominator'>[]): number {
+  return groups.reduce((sum, { denominator }) => sum + denominator, 0)
+}

@@ -1,0 +1,31 @@
+import { availableParallelism } from 'node:os'
+import { WorkerProcess } from './worker-process.js'
+
+/** So many workers are begun before it is known how many there will be. */
+const EARLY = 4
+
+/** Processes that load the engine while checkpoints and data are still being read. */
+export class StartedWorkers {
+  private readonly processes: WorkerProcess[]
+
+  constructor(early: number) {
+    this.processes = Array.from({ length: early }, () => new WorkerProcess())
+  }
+
+  /** So many processes, which are the caller's to end; those begun in vain are ended. */
+  take(count: number): WorkerProcess[] {
+    const taken = this.processes.splice(0, count)
+    this.stop()
+    while (taken.length < count) taken.push(new WorkerProcess())
+    return taken
+  }
+
+  /** Ends the processes that were not taken. */
+  stop(): void {
+    for (const process of this.processes.splice(0)) process.kill()
+  }
+}
+
+export function startWorkers(asked: number | undefined): StartedWorkers {
+  return new StartedWorkers(Math.min(EARLY, asked ?? availableParallelism()))
+}

@@ -1,0 +1,69 @@
+/**
+ * A worker process: computes gradients with one engine, as the process that forked it asks for. ONNX Runtime blocks the
+ * event loop while it runs, and ending a thread during a run ends the process, so that engines have processes of their own.
+ */
+import { openOnnxRuntimeEngine } from '../../engines/onnxruntime.js'
+import { RetrogradError } from '../../errors.js'
+import { ReplayStore } from '../store/store.js'
+import type { Failure, FromWorker, TaskPart, ToWorker, WorkerSetup } from './messages.js'
+import { PointEvaluator } from './point-evaluator.js'
+import { openSplit } from './sample-files.js'
+
+/** Progress is told this often. */
+const PROGRESS_MS = 100
+
+/** What ONNX Runtime and V8 say when memory is short. */
+const OUT_OF_MEMORY = /bad_?alloc|failed to allocate|out of memory|allocation failed|cannot allocate/i
+
+let evaluator: PointEvaluator | undefined
+let work: Promise<void> = Promise.resolve()
+
+// the terminal sends an interrupt to the whole group of processes: when to stop is for the parent to say
+process.on('SIGINT', () => undefined)
+process.on('SIGTERM', () => undefined)
+process.on('disconnect', () => process.exit())
+process.on('message', (message: ToWorker) => {
+  work = work.then(() => handle(message))
+})
+
+async function handle(message: ToWorker): Promise<void> {
+  try {
+    if (message.kind === 'setup') {
+      evaluator = await setUp(message.setup)
+      send({ kind: 'ready' })
+    } else await compute(message.id, message.part)
+  } catch (error) {
+    const id = message.kind === 'part' ? { id: message.id } : {}
+    send({ kind: 'failed', ...id, failure: failureOf(error) })
+  }
+}
+
+async function setUp(setup: WorkerSetup): Promise<PointEvaluator> {
+  const { store, model, program, threads, parameters, splits, keepBytes } = setup
+  const engine = await openOnnxRuntimeEngine(model, program, { threads })
+  const opened = splits.map((split) => ({ data: openSplit(split, keepBytes), groups: split.groups }))
+  return new PointEvaluator(engine, new ReplayStore(store), parameters, opened)
+}
+
+async function compute(id: number, part: TaskPart): Promise<void> {
+  let [samples, told] = [0, Date.now()]
+  const groups = await evaluator!.evaluate(part, (count) => {
+    samples += count
+    if (Date.now() - told < PROGRESS_MS) return
+    told = Date.now()
+    send({ kind: 'progress', id, samples })
+    samples = 0
+  })
+  send({ kind: 'done', id, groups })
+}
+
+function send(message: FromWorker): void {
+  if (process.connected) process.send?.(message)
+}
+
+function failureOf(error: unknown): Failure {
+  const message = error instanceof Error ? error.message : String(error)
+  const expected = error instanceof RetrogradError
+  const text = expected || !(error instanceof Error) ? message : (error.stack ?? message)
+  return { message: text, memory: OUT_OF_MEMORY.test(message), expected }
+}
