@@ -1,5 +1,5 @@
 import { DataError } from '../errors.js'
-import { isFloat, type DType, type TypedArray } from '../tensor.js'
+import { firstNotFinite, isFloat, type DType, type TypedArray } from '../tensor.js'
 import { allocate, copy, fill, showIndex } from './fill.js'
 import type { ReadableArray } from './stored-array.js'
 import { normalizer, type Transform } from './transform.js'
@@ -57,11 +57,8 @@ function checkFinite(
   to: number,
   array: ReadableArray,
 ): void {
-  for (let position = from; position < to; position += 1) {
-    const value = values[position]!
-    // what is not finite makes NaN of its difference to itself
-    if (value - value !== 0) throw notFinite(array, value, position)
-  }
+  const position = firstNotFinite(values, from, to)
+  if (position !== -1) throw notFinite(array, values[position]!, position)
 }
 
 function notFinite(array: ReadableArray, value: number, position: number): DataError {
