@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 
 /** What the package's `bin` runs: the command line and the threads that it starts, which lie beside it. */
 const ENTRIES = ['cli/main', 'io/hash-worker', 'io/hdf5-worker']
@@ -12,6 +12,17 @@ const LEFT_OUT = ['onnxruntime-node', 'h5wasm', '@cornerstonejs/codec-libjpeg-tu
 const REQUIRE = `import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);`
 
 const dist = fileURLToPath(new URL('../', import.meta.url))
+
+/** The help is laid out by our own measure of text (src/cli/text-width.ts). */
+const plainWidth: Plugin = {
+  name: 'plain-width',
+  setup: (bundle) => {
+    bundle.onResolve({ filter: /^string-width$/ }, ({ kind }) =>
+      // cli-progress has a version in CommonJS, which is quick to load
+      kind === 'import-statement' ? { path: `${dist}src/cli/text-width.js` } : undefined,
+    )
+  },
+}
 
 /**
  * Joins the compiled modules into few files: some 500 that are found, opened and compiled one by one take longer than a
@@ -31,6 +42,7 @@ await build({
   format: 'esm',
   target: 'node20',
   external: LEFT_OUT,
+  plugins: [plainWidth],
   banner: { js: REQUIRE },
   logLevel: 'warning',
 })
