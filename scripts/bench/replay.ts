@@ -97,7 +97,7 @@ function own(one: Replay, work: string): Run {
     '--out',
     join(work, 'out'),
   ]
-  const main = new URL('../../src/cli/main.js', import.meta.url).pathname
+  const main = new URL('../../bin/main.js', import.meta.url).pathname
   const started = process.hrtime.bigint()
   const run = spawnSync(process.execPath, ['--import', MEASURE, main, ...args, ...options, '--overwrite'], {
     encoding: 'utf8',

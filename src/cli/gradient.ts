@@ -1,6 +1,6 @@
 import { lstat, rename, rm, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { ArgumentsCamelCase, Argv, CommandModule, Options } from 'yargs'
+import type { ArgumentsCamelCase, Argv, Options } from 'yargs'
 import { lossChoices, lossName } from '../autodiff/losses.js'
 import type { LossSpec } from '../autodiff/losses.js'
 import { standaloneGradient } from '../autodiff/standalone.js'
@@ -12,6 +12,7 @@ import { encodeModel } from '../onnx/write.js'
 import type { FileFacts } from '../onnx/write.js'
 import { VERSION } from '../version.js'
 import { checkOptions } from './check-options.js'
+import type { Command } from './commands.js'
 import { gradientFacts, renderGradient } from './gradient-summary.js'
 import { LOSS_OPTIONS, readLoss } from './loss-options.js'
 
@@ -32,9 +33,7 @@ const EXAMPLES: readonly [string, string][] = [
   ['$0 gradient model.onnx --loss my-loss.onnx --out grad.onnx', 'a loss of your own, as ONNX'],
 ]
 
-export const gradientCommand: CommandModule<object, GradientOptionTypes> = {
-  command: 'gradient <model>',
-  describe: "Write the gradient of a network's loss as an ONNX file that any runtime can run",
+export const gradientCommand: Command<GradientOptionTypes> = {
   builder: (yargs) =>
     EXAMPLES.reduce((all, [line, what]) => all.example(line, what), options(yargs)).epilogue(
       'Inputs of the file: those of the network, target, and every parameter under its name. Outputs: loss (the mean ' +

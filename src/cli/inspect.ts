@@ -1,8 +1,9 @@
-import type { ArgumentsCamelCase, Argv, CommandModule, Options } from 'yargs'
+import type { ArgumentsCamelCase, Argv, Options } from 'yargs'
 import { EXIT } from '../errors.js'
 import { inspectTrajectory, type Inspection } from '../trajectory/inspect/inspect.js'
 import { parseStepRange } from '../trajectory/step-range.js'
 import { checkpointCommand, WEIGHTS_OPTION } from './checkpoint-options.js'
+import type { Command } from './commands.js'
 import { checkMapTarget, reportBinding, type BindingReport } from './inspect-binding.js'
 import { renderInspection } from './inspect-summary.js'
 import { countDisplay } from './progress.js'
@@ -22,9 +23,7 @@ const EXAMPLES: readonly [string, string][] = [
   ['$0 inspect checkpoints/ --values --json', 'read every number, however large the archive; for scripts'],
 ]
 
-export const inspectCommand: CommandModule<object, InspectOptionTypes> = {
-  command: 'inspect <checkpoints>',
-  describe: 'Look an archive of checkpoints over: steps, tensors, and what is wrong with it',
+export const inspectCommand: Command<InspectOptionTypes> = {
   builder: (yargs) =>
     EXAMPLES.reduce((all, [line, what]) => all.example(line, what), options(yargs)).epilogue(
       'Exit codes: 0 nothing is wrong; 1 something is; the others as retrograd --help says.',

@@ -3,19 +3,14 @@ import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { EXIT, RetrogradError } from '../errors.js'
 import { VERSION } from '../version.js'
-import { gradientCommand } from './gradient.js'
-import { inspectCommand } from './inspect.js'
-import { runCommand } from './run.js'
+import { withCommands } from './commands.js'
 
-const parser = yargs(hideBin(process.argv))
+const parser = withCommands(yargs(hideBin(process.argv)))
   .scriptName('retrograd')
   .usage(
     '$0 <command>\n\nLooks back at a finished training run: replays its checkpoints and allocates every change\n' +
       'of the loss to the parameters that caused it (Loss Change Allocation), into Parquet tables.',
   )
-  .command(runCommand)
-  .command(inspectCommand)
-  .command(gradientCommand)
   .demandCommand(1, 'Say what to do: retrograd run CHECKPOINTS ...; retrograd --help lists the commands.')
   .strict()
   .recommendCommands()

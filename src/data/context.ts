@@ -1,5 +1,5 @@
 import { DataError, UsageError } from '../errors.js'
-import { formatShape, isFloat, type TypedArray } from '../tensor.js'
+import { BYTES_PER_ELEMENT, formatShape, isFloat, type TypedArray } from '../tensor.js'
 import type { Choice } from './choose.js'
 import type { ReadableArray } from './stored-array.js'
 
@@ -33,6 +33,10 @@ export function cutSequences(choice: Choice, context: number, notes: string[]): 
   const cut = (array: ReadableArray, offset: number): ReadableArray => ({
     ...array,
     shape: [sequences, context],
+    place: array.place && {
+      ...array.place,
+      offset: array.place.offset + offset * BYTES_PER_ELEMENT[array.dtype],
+    },
     blocks: () => windowOf(array, offset, sequences * context),
   })
   notes.push(describe(first, choice, { length, sequences, context }))

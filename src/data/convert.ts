@@ -1,6 +1,6 @@
 import { DataError } from '../errors.js'
-import { isFloat, type DType, type TypedArray } from '../tensor.js'
-import { allocate, fill, showIndex } from './fill.js'
+import { firstNotFinite, isFloat, type DType, type TypedArray } from '../tensor.js'
+import { allocate, copy, fill, showIndex } from './fill.js'
 import type { ReadableArray } from './stored-array.js'
 import { normalizer, type Transform } from './transform.js'
 
@@ -30,6 +30,12 @@ export async function readFloats(
       array.where,
       round,
     )
+  if (isStoredAsIs(array, wide) && divisor === 1 && normalize === undefined) {
+    await copy(target, array, (from, to) => {
+      checkFinite(target, from, to, array)
+    })
+    return target
+  }
   await fill(target, array, (value, position) => {
     const number = Number(value)
     const scaled = round(number / divisor)
@@ -38,6 +44,21 @@ export async function readFloats(
     return converted
   })
   return target
+}
+
+/** Whether an array's elements are decoded to the type that the network takes. */
+function isStoredAsIs({ dtype, order }: ReadableArray, wide: boolean): boolean {
+  return order === 'row-major' && isFloat(dtype) && (dtype === 'float64') === wide
+}
+
+function checkFinite(
+  values: Float32Array | Float64Array,
+  from: number,
+  to: number,
+  array: ReadableArray,
+): void {
+  const position = firstNotFinite(values, from, to)
+  if (position !== -1) throw notFinite(array, values[position]!, position)
 }
 
 function notFinite(array: ReadableArray, value: number, position: number): DataError {
@@ -78,6 +99,11 @@ export async function readIntegers(array: ReadableArray, dtype: IntegerDType): P
     )
   }
   const target = allocate<TypedArray>(array, make)
+  // bytes of truth values may be neither 0 nor 1
+  if (dtype === array.dtype && dtype !== 'bool' && array.order === 'row-major') {
+    await copy(target, array)
+    return target
+  }
   if (target instanceof BigInt64Array || target instanceof BigUint64Array) {
     await fill<bigint>(target, array, (value, position) => BigInt(inRange(value, position)))
   } else {

@@ -47,8 +47,11 @@ export interface DataSet {
   readonly target?: Samples
   /** What was done to the data on the way: scaling, reshaping, conversions that a user should know of. */
   readonly notes: readonly string[]
-  /** SHA-256 (hex) of the file; of several files (a folder, images and labels) the hash of their names and hashes. */
-  readonly sha256: string
+  /**
+   * SHA-256 (hex) of the file; of several files (a folder, images and labels) the hash of their names and hashes. It is
+   * computed while other work goes on, so ask late.
+   */
+  readonly sha256: () => Promise<string>
 }
 
 export const SCALES = ['auto', '255', 'none'] as const

@@ -20,13 +20,32 @@ const PIXEL_MAX = 255
  * @throws DataError when the file is corrupt, or the data don't fit: shapes, types, labels, values that are not finite
  */
 export async function openData(path: string, needs: DataNeeds, options: DataOptions): Promise<DataSet> {
-  if (options.transform !== undefined) checkTransform(options.transform)
-  const { context } = options
-  if (context !== undefined) checkContext(context)
-  return readDataSet(await openArrayFile(path, { tokens: context !== undefined }), needs, options)
+  return readData(await openSource(path, options), needs, options)
 }
 
-async function readDataSet(file: ArrayFile, needs: DataNeeds, options: DataOptions): Promise<DataSet> {
+/** A data file or folder whose headers were read; it is being hashed. */
+export interface DataSource {
+  readonly file: ArrayFile
+  readonly sha256: DataSet['sha256']
+}
+
+/** The first half of `openData`, for which the network need not be known yet; throws what concerns the file itself. */
+export async function openSource(
+  path: string,
+  { transform, context }: Pick<DataOptions, 'transform' | 'context'>,
+): Promise<DataSource> {
+  if (transform !== undefined) checkTransform(transform)
+  if (context !== undefined) checkContext(context)
+  const file = await openArrayFile(path, { tokens: context !== undefined })
+  return { file, sha256: file.beginHash() }
+}
+
+/** The second half of `openData`: chooses arrays, checks and converts them. */
+export async function readData(
+  { file, sha256 }: DataSource,
+  needs: DataNeeds,
+  options: DataOptions,
+): Promise<DataSet> {
   const { path } = file
   const notes: string[] = []
   const choice = choose(file, needs, options, notes)
@@ -37,7 +56,7 @@ async function readDataSet(file: ArrayFile, needs: DataNeeds, options: DataOptio
     inputs.set(spec.name, await readInput(choice.inputs.get(spec.name)!, spec, options, notes))
   }
   const target = await readTarget(choice, needs.target, options, notes)
-  return { path, samples, inputs, ...(target && { target }), notes, sha256: await file.sha256() }
+  return { path, samples, inputs, ...(target && { target }), notes, sha256 }
 }
 
 function choose(file: ArrayFile, needs: DataNeeds, options: DataOptions, notes: string[]): Choice {

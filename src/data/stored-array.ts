@@ -1,7 +1,7 @@
 import type { ReadableArray, StoredArray } from '../io/stored-array.js'
 import { formatShape } from '../tensor.js'
 
-export type { ReadableArray, RefusedArray, StoredArray } from '../io/stored-array.js'
+export type { Place, ReadableArray, RefusedArray, StoredArray } from '../io/stored-array.js'
 
 /** The arrays of a data file or folder. */
 export interface ArrayFile {
@@ -14,7 +14,8 @@ export interface ArrayFile {
    * don't belong together in this way.
    */
   stack?(columns: readonly ReadableArray[]): ReadableArray
-  sha256(): Promise<string>
+  /** Begins to hash what was opened; the function returned gives SHA-256 (hex) when that is done. */
+  beginHash(): () => Promise<string>
 }
 
 /** Arrays as a message lists them: `x float32 2000 x 784, y int64 2000`. */

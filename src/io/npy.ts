@@ -6,7 +6,7 @@ import type { ErrorClass } from './corrupt.js'
 import { decodeArray, swapBytes } from './decode.js'
 import { parseNpyHeader, type NpyHeader } from './npy-header.js'
 import { streamRange } from './ranged-file.js'
-import type { ReadableArray, StoredArray } from './stored-array.js'
+import type { Place, ReadableArray, StoredArray } from './stored-array.js'
 
 /** `\x93NUMPY`, then two bytes of version. */
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]
@@ -19,13 +19,15 @@ export interface NpyBytes {
   readonly name: string
   readonly where: string
   readonly size: number
+  /** The file, where it is one of its own and no member of an archive. */
+  readonly path?: string
   open(): AsyncIterable<Uint8Array>
 }
 
 /** An .npy file on disk as a source of bytes. */
 export async function npyFile(path: string, name: string, Fault: ErrorClass): Promise<NpyBytes> {
   const { size } = await stat(path)
-  return { name, where: path, size, open: () => streamRange(path, 0, size, Fault) }
+  return { name, where: path, size, path, open: () => streamRange(path, 0, size, Fault) }
 }
 
 /**
@@ -47,7 +49,14 @@ export async function openNpy(source: NpyBytes, Fault: ErrorClass): Promise<Stor
       `${where}: ${source.size < needed ? 'truncated' : 'corrupt'}: its header promises ${needed} bytes, it has ${source.size}`,
     )
   }
-  return { name, where, dtype, shape, order, blocks: () => readBlocks(source, { ...header, dtype }, Fault) }
+  const blocks = (): AsyncIterable<TypedArray> => readBlocks(source, { ...header, dtype }, Fault)
+  const place = placeOf(source, header, headerSize)
+  return { name, where, dtype, shape, order, ...(place && { place }), blocks }
+}
+
+function placeOf({ path }: NpyBytes, { order, bigEndian }: NpyHeader, headerSize: number): Place | undefined {
+  const asInMemory = order === 'row-major' && !bigEndian
+  return path !== undefined && asInMemory ? { path, offset: headerSize } : undefined
 }
 
 async function* readBlocks(

@@ -35,6 +35,17 @@ export class RangedFile {
   async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     this.check(offset, length)
     const bytes = new Uint8Array(length)
+    await this.readInto(bytes, offset)
+    return bytes
+  }
+
+  /**
+   * Fills `bytes` with those from `offset` on.
+   * @throws Fault when the file ends before
+   */
+  async readInto(bytes: Uint8Array, offset: number): Promise<void> {
+    const { length } = bytes
+    this.check(offset, length)
     let done = 0
     while (done < length) {
       const wanted = Math.min(MAX_READ, length - done)
@@ -42,7 +53,6 @@ export class RangedFile {
       if (bytesRead === 0) throw this.truncated(offset, length)
       done += bytesRead
     }
-    return bytes
   }
 
   async close(): Promise<void> {

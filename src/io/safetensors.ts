@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 import { elementCount, type StoredDType } from '../tensor.js'
 import type { ErrorClass } from './corrupt.js'

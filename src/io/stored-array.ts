@@ -3,6 +3,13 @@ import type { DType, TypedArray } from '../tensor.js'
 /** The order of an image's axes. */
 export type ImageLayout = 'channels-last' | 'channels-first'
 
+/** Where elements lie in a file as they do in memory: little-endian, row-major, one after the other. */
+export interface Place {
+  readonly path: string
+  /** Bytes before the first element. */
+  readonly offset: number
+}
+
 /** An array in a file: what its header says, and its elements when asked for. */
 export interface ReadableArray {
   readonly name: string
@@ -16,6 +23,8 @@ export interface ReadableArray {
   readonly layout?: ImageLayout
   /** What a user should know who uses this array. */
   readonly notes?: readonly string[]
+  /** Where the elements lie uncompressed in a file, if they do. */
+  readonly place?: Place | undefined
   /** All elements, in blocks of any size. */
   blocks(): AsyncIterable<TypedArray>
 }

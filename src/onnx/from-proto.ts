@@ -5,29 +5,38 @@ import type { Dim, Graph, Initializer, NamedValue, Node } from './graph.js'
 import { TensorProtoSchema, TensorProto_DataType as Onnx } from './proto/onnx_pb.js'
 import type { AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoProto } from './proto/onnx_pb.js'
 import { readInitializer } from './tensors.js'
+import type { OwnPlace } from './tensors.js'
 
-/** A graph from its protobuf form: a model's, or one that a node carries. `path` names the model in errors. */
+/**
+ * A graph from its protobuf form: a model's, or one that a node carries. `path` names the model in errors.
+ * @param own where the numbers of initializers lie in the file that were left out of the protobuf form, by name
+ */
 export function fromGraphProto(
   graph: GraphProto,
   path: string,
   facts: Pick<Graph, 'irVersion' | 'opsets' | 'functions'>,
+  own: ReadonlyMap<string, OwnPlace> = new Map(),
 ): Graph {
   if (graph.sparseInitializer.length > 0)
     throw new UnsupportedModelError(
       `${path}: sparse initializers are not supported; export with dense weights`,
     )
   const initializers = new Map<string, Initializer>()
-  const add = (name: string, tensor: TensorProto, facts: Pick<Initializer, 'literal'> = {}): void => {
+  const add = (name: string, tensor: TensorProto, place?: OwnPlace): void => {
     if (initializers.has(name)) throw new ModelError(`${path}: there are two constants named '${name}'`)
-    initializers.set(name, { ...readInitializer(tensor, path, name), ...facts })
+    initializers.set(name, readInitializer(tensor, path, name, place))
   }
-  for (const tensor of graph.initializer) add(tensor.name, tensor)
+  const addLiteral = (name: string, tensor: TensorProto): void => {
+    add(name, tensor)
+    initializers.set(name, { ...initializers.get(name)!, literal: true })
+  }
+  for (const tensor of graph.initializer) add(tensor.name, tensor, own.get(tensor.name))
   const nodes: Node[] = []
   for (const proto of graph.node) {
     const node = toNode(proto)
     const constant = constantTensor(node)
     if (constant === undefined) nodes.push(node)
-    else add(node.outputs[0] ?? '', constant, { literal: true })
+    else addLiteral(node.outputs[0] ?? '', constant)
   }
   return {
     ...facts,

@@ -5,13 +5,18 @@ import { fromGraphProto } from './from-proto.js'
 import { describeNode } from './graph.js'
 import type { Graph } from './graph.js'
 import { inlineFunctions } from './inline.js'
+import { withoutLargeTensors } from './large-tensors.js'
 import { countMessages } from './message-count.js'
 import { ModelProtoSchema } from './proto/onnx_pb.js'
 import type { GraphProto, ModelProto } from './proto/onnx_pb.js'
 import { nestingOf } from './subgraph.js'
+import type { OwnPlace } from './tensors.js'
 
 /** Protobuf messages end at 2 GiB; a larger file keeps its weights as external data. */
 const LARGEST_MODEL = 2 ** 31
+
+/** Of larger files the large tensors stay on disk: most are parameters, whose numbers nobody asks for. */
+const HELD_IN_MEMORY = 32 * 2 ** 20
 
 /** The largest networks have some 20,000 nodes, each with some ten messages of its own; a message takes some 500 bytes. */
 const MAX_MESSAGES = 400_000
@@ -24,7 +29,7 @@ export const NEWEST_OPSET = 26
 
 /**
  * Reads an ONNX model (IR 3 and newer, ai.onnx opset 11 and newer). Initializers stay on disk where they are
- * external. Throws UsageError when there is no such file, ModelError when it is no valid model,
+ * external, or large in a large file. Throws UsageError when there is no such file, ModelError when it is no valid model,
  * UnsupportedModelError for an older opset.
  */
 export async function readModel(path: string): Promise<Graph> {
@@ -35,14 +40,23 @@ export async function readModel(path: string): Promise<Graph> {
     throw new ModelError(
       `${path}: ${found.size} bytes is more than a protobuf file can hold; export with external data`,
     )
-  return decodeModel(await readFile(path), path)
+  const large = found.size > HELD_IN_MEMORY ? await withoutLargeTensors(path) : undefined
+  return large === undefined
+    ? decodeModel(await readFile(path), path)
+    : decodeModel(large.bytes, path, large.places)
 }
 
 /**
  * A model from the bytes of its file, its own functions inlined; `path` names it in errors and is where external data
  * is looked for.
+ *
+ * @param own where the numbers of initializers lie in that file that `bytes` lack, by name
  */
-export function decodeModel(bytes: Uint8Array, path: string): Graph {
+export function decodeModel(
+  bytes: Uint8Array,
+  path: string,
+  own: ReadonlyMap<string, OwnPlace> = new Map(),
+): Graph {
   let model: ModelProto
   try {
     if (countMessages(bytes, ModelProtoSchema, MAX_MESSAGES) > MAX_MESSAGES) throw tooManyMessages(path)
@@ -52,7 +66,7 @@ export function decodeModel(bytes: Uint8Array, path: string): Graph {
     throw new ModelError(`${path}: not an ONNX model, or truncated (protobuf can't be decoded)`)
   }
   if (model.graph === undefined) throw new ModelError(`${path}: not an ONNX model (it holds no graph)`)
-  const graph = toGraph(model, model.graph, path)
+  const graph = toGraph(model, model.graph, path, own)
   checkOpset(graph, path)
   checkNames(graph, path)
   const inlined = inlineFunctions(graph)
@@ -67,16 +81,22 @@ function tooManyMessages(path: string): UnsupportedModelError {
   )
 }
 
-function toGraph(model: ModelProto, graph: GraphProto, path: string): Graph {
+function toGraph(
+  model: ModelProto,
+  graph: GraphProto,
+  path: string,
+  own: ReadonlyMap<string, OwnPlace>,
+): Graph {
   const opsets = model.opsetImport.map(({ domain, version }): [string, number] => [
     domain === 'ai.onnx' ? '' : domain,
     Number(version),
   ])
-  return fromGraphProto(graph, path, {
+  const facts = {
     irVersion: Number(model.irVersion),
     opsets: new Map(opsets),
     functions: model.functions,
-  })
+  }
+  return fromGraphProto(graph, path, facts, own)
 }
 
 function checkOpset(graph: Graph, path: string): void {

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs'
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
-import { ModelError, UnsupportedModelError } from '../errors.js'
+import { ModelError, reasonOf, UnsupportedModelError } from '../errors.js'
 import { BYTES_PER_ELEMENT, elementCount } from '../tensor.js'
 import type { DType, TypedArray } from '../tensor.js'
 import { dtypeOf } from './dtypes.js'
@@ -8,8 +8,22 @@ import type { Initializer } from './graph.js'
 import { TensorProto_DataLocation, TensorProto_DataType } from './proto/onnx_pb.js'
 import type { TensorProto } from './proto/onnx_pb.js'
 
-/** An initializer from its protobuf form. `modelPath` is where external data is looked for (beside the model). */
-export function readInitializer(tensor: TensorProto, modelPath: string, name = tensor.name): Initializer {
+/** Where a tensor's numbers lie in the model's own file. */
+export interface OwnPlace {
+  readonly offset: number
+  readonly length: number
+}
+
+/**
+ * An initializer from its protobuf form. `modelPath` is where external data is looked for (beside the model).
+ * @param own where the numbers lie that were left out of the protobuf form (large-tensors.ts)
+ */
+export function readInitializer(
+  tensor: TensorProto,
+  modelPath: string,
+  name = tensor.name,
+  own?: OwnPlace,
+): Initializer {
   const shape = tensor.dims.map(Number)
   if (shape.some((size) => !Number.isSafeInteger(size) || size < 0))
     throw new ModelError(`${modelPath}: tensor '${name}' has an impossible shape [${tensor.dims.join(', ')}]`)
@@ -18,12 +32,27 @@ export function readInitializer(tensor: TensorProto, modelPath: string, name = t
   const where = `${modelPath}: tensor '${name}'`
   if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL)
     return { shape, dtype, code: tensor.dataType, read: externalReader(tensor, modelPath, expected, where) }
-  const inline = inlineBytes(tensor, dtype, where)
-  if (expected !== undefined && inline.byteLength !== expected)
-    throw new ModelError(
-      `${where} of shape [${shape.join(', ')}] needs ${expected} bytes and has ${inline.byteLength}`,
-    )
-  return { shape, dtype, code: tensor.dataType, read: () => inline }
+  const inline = own === undefined ? inlineBytes(tensor, dtype, where) : undefined
+  const length = own?.length ?? inline!.byteLength
+  if (expected !== undefined && length !== expected)
+    throw new ModelError(`${where} of shape [${shape.join(', ')}] needs ${expected} bytes and has ${length}`)
+  const read = own === undefined ? () => inline! : () => readOwn(modelPath, own, where)
+  return { shape, dtype, code: tensor.dataType, read }
+}
+
+function readOwn(path: string, { offset, length }: OwnPlace, where: string): Uint8Array {
+  let file: number
+  try {
+    file = openSync(path, 'r')
+  } catch (error) {
+    throw new ModelError(`${where} can't be read any more: ${reasonOf(error)}`)
+  }
+  return readAndClose(
+    file,
+    offset,
+    length,
+    () => new ModelError(`${where}: the file ended while it was read`),
+  )
 }
 
 /** Elements that are not in raw_data are in the typed field that TensorProto prescribes for their type. */
@@ -115,11 +144,23 @@ export function measureExternal(tensor: TensorProto, modelPath: string): string 
 function readExternal(modelPath: string, place: ExternalPlace, where: string): Uint8Array {
   const { location, offset, length } = place
   const { file } = openExternal(modelPath, place, where)
+  return readAndClose(
+    file,
+    offset,
+    length,
+    () => new ModelError(`${where}: '${location}' ended while it was read`),
+  )
+}
+
+/** One call of the system reads at most 2^31 - 1 bytes. */
+const MAX_READ = 2 ** 30
+
+function readAndClose(file: number, offset: number, length: number, cutShort: () => Error): Uint8Array {
   try {
     const bytes = new Uint8Array(length)
     for (let done = 0; done < length;) {
-      const count = readSync(file, bytes, done, length - done, offset + done)
-      if (count === 0) throw new ModelError(`${where}: '${location}' ended while it was read`)
+      const count = readSync(file, bytes, done, Math.min(MAX_READ, length - done), offset + done)
+      if (count === 0) throw cutShort()
       done += count
     }
     return bytes

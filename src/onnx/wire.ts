@@ -1,11 +1,17 @@
 import type { ErrorClass } from '../io/corrupt.js'
 import type { RangedFile } from '../io/ranged-file.js'
 
-/** A field of a protobuf message: its number, and its value or where its bytes lie in the file. */
-export type WireField =
-  | { readonly number: number; readonly kind: 'varint'; readonly value: bigint }
-  | { readonly number: number; readonly kind: 'bytes'; readonly offset: number; readonly length: number }
-  | { readonly number: number; readonly kind: 'fixed' }
+/** A field of a protobuf message: its number, its value or where its bytes lie in the file, and all it takes there. */
+export type WireField = {
+  readonly number: number
+  /** Where the field's key is, and where the next field's is. */
+  readonly start: number
+  readonly end: number
+} & (
+  | { readonly kind: 'varint'; readonly value: bigint }
+  | { readonly kind: 'bytes'; readonly offset: number; readonly length: number }
+  | { readonly kind: 'fixed' }
+)
 
 /** Bytes read at a time: many small fields lie together, and what is skipped is seldom smaller. */
 const BLOCK = 64 * 1024
@@ -41,23 +47,24 @@ export class WireReader {
       if (++this.fieldsRead > MAX_FIELDS) throw this.corrupt(`more than ${MAX_FIELDS} fields`, at)
       const key = await this.varint(at, end)
       const [number, type] = [Number(key.value >> 3n), Number(key.value & 7n)]
+      const start = at
       if (number === 0 || number >= 2 ** 29) throw this.corrupt(`field number ${number}`, at)
       at = key.end
       if (type === 0) {
         const { value, end: next } = await this.varint(at, end)
-        yield { number, kind: 'varint', value }
         at = next
+        yield { number, kind: 'varint', value, start, end: at }
       } else if (type === 2) {
         const size = await this.varint(at, end)
         const bytes = Number(size.value)
         if (bytes > end - size.end)
           throw this.corrupt(`a field of ${bytes} bytes in a message that ends before`, at)
-        yield { number, kind: 'bytes', offset: size.end, length: bytes }
         at = size.end + bytes
+        yield { number, kind: 'bytes', offset: size.end, length: bytes, start, end: at }
       } else if (type === 1 || type === 5) {
         at += type === 1 ? 8 : 4
         if (at > end) throw this.corrupt('a number that its message ends before', at)
-        yield { number, kind: 'fixed' }
+        yield { number, kind: 'fixed', start, end: at }
       } else throw this.corrupt(`wire type ${type}`, at)
     }
   }

@@ -46,7 +46,14 @@ export async function runFacts(
       batchnorm: prepared.batchNorm ?? null,
       ...(options.loss.kind === 'graph' && { loss_sha256: await sha256File(options.loss.path, ModelError) }),
     },
-    data: [...data].map(([split, { path, samples, sha256 }]) => ({ split, path, samples, sha256 })),
+    data: await Promise.all(
+      [...data].map(async ([split, { path, samples, sha256 }]) => ({
+        split,
+        path,
+        samples,
+        sha256: await sha256(),
+      })),
+    ),
     tensors: tensorFacts(prepared),
     device: { engine: 'onnxruntime', provider: 'cpu', cpu: cpus()[0]?.model ?? 'unknown', threads },
     trajectory: {

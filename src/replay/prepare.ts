@@ -1,7 +1,8 @@
 import { hasBatchNorm, NO_BATCH_NORM } from '../autodiff/coupling.js'
 import { differentiate } from '../autodiff/differentiate.js'
 import type { GradientGraph } from '../autodiff/differentiate.js'
-import { openData } from '../data/open-data.js'
+import { openSource, readData } from '../data/open-data.js'
+import type { DataSource } from '../data/open-data.js'
 import type { DataNeeds, DataSet, InputSpec } from '../data/needs.js'
 import type { NamedValue } from '../onnx/graph.js'
 import { readModel } from '../onnx/read.js'
@@ -38,6 +39,7 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     notes.push(text)
     events.onNote?.(text)
   }
+  const sources = beginSources(options)
   const named = options.model === undefined ? undefined : await readModel(options.model)
   const { steps, weights = 'raw', map } = options
   const trajectory = await openTrajectory(options.checkpoints, { weights, ...(steps && { steps }) })
@@ -57,7 +59,7 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
   batchNormNotes(options, normalizes).forEach(note)
   unreached(tensors, gradient).forEach(note)
   const asked = askedBatchSize(options, gradient, note)
-  const data = await openSplits(options, gradient, note)
+  const data = await readSplits(sources, options, gradient, note)
   const batchSize = asked ?? fittingBatchSize(gradient, data.values())
   for (const set of data.values()) checkRemainder(set, gradient, batchSize)
   const prepared = { modelPath, trajectory, binding, tensors, gradient, data, batchSize, notes }
@@ -85,14 +87,29 @@ function unreached(tensors: readonly LcaTensor[], { gradients }: GradientGraph):
   ]
 }
 
-async function openSplits(
+/**
+ * Opens the data files before anything else, so that they are hashed while the network is read and differentiated. What
+ * is wrong with them is said when it is their turn.
+ */
+function beginSources(options: RunOptions): ReadonlyMap<string, Promise<DataSource>> {
+  return new Map(
+    [...options.splits].map(([split, path]): [string, Promise<DataSource>] => {
+      const source = openSource(path, options)
+      source.catch(() => undefined)
+      return [split, source]
+    }),
+  )
+}
+
+async function readSplits(
+  sources: ReadonlyMap<string, Promise<DataSource>>,
   options: RunOptions,
   gradient: GradientGraph,
   note: (text: string) => void,
 ): Promise<Map<string, DataSet>> {
   const data = new Map<string, DataSet>()
-  for (const [split, path] of options.splits) {
-    const set = await openData(path, dataNeeds(gradient), options)
+  for (const [split, source] of sources) {
+    const set = await readData(await source, dataNeeds(gradient), options)
     for (const text of set.notes) note(`${split}: ${text}`)
     data.set(split, set)
   }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { reasonOf, ResultsError } from '../errors.js'
 import { ROLES, SCHEMA_VERSION, TABLE_NAMES } from './schema.js'
 

@@ -1,5 +1,5 @@
 import { CheckpointError } from '../errors.js'
-import type { FloatArray, Tensor } from '../tensor.js'
+import { firstNotFinite, type FloatArray, type Tensor } from '../tensor.js'
 import type { Checkpoint } from './checkpoint.js'
 
 /**
@@ -12,7 +12,7 @@ export function checkFinite(
   name: string,
 ): void {
   const { data, shape } = tensor
-  const first = data.findIndex((value) => !Number.isFinite(value))
+  const first = firstNotFinite(data)
   if (first === -1) return
   let count = 0
   for (const value of data) if (!Number.isFinite(value)) count++

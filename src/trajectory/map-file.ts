@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { reasonOf, UsageError } from '../errors.js'
 import { isIdentity } from '../transpose.js'
 import type { Binding } from './bind.js'

@@ -9,7 +9,7 @@ import { newFolder, removeFolders, retrograd } from './command.js'
 
 const FORMATS = 'fixtures/formats'
 const MODEL = join(FORMATS, 'tf-keras-unfused.onnx')
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../bin/main.js', import.meta.url))
 
 /** Prints how many bytes the process has read, when it ends (Linux counts them: proc(5), /proc/pid/io). */
 const COUNT_READS = `data:text/javascript,import { readFileSync } from 'node:fs';process.on('exit', () => process.stderr.write(readFileSync('/proc/self/io', 'utf8')))`

@@ -35,12 +35,6 @@ const CONTINUATION = -1
 /** Metadata of a batch takes some 100 bytes a column. */
 const MAX_METADATA_BYTES = 2 ** 28
 
-/** True for both forms of Arrow IPC: a file (Feather too) by its magic, a stream by its first message. */
-export function looksLikeArrow(head: Uint8Array): boolean {
-  if (startsWith(head, FILE_MAGIC)) return true
-  return head.length >= 8 && startsWith(head, '\xff\xff\xff\xff') && head[7] === 0
-}
-
 /**
  * The messages of an Arrow IPC file or stream (https://arrow.apache.org/docs/format/Columnar.html, "Serialization and
  * IPC"): schema, and metadata of all batches. Nothing of their bodies is read. A file holds the same messages as a

@@ -2,7 +2,7 @@ import { DataError, type RetrogradError } from '../../errors.js'
 import { RangedFile, withFile } from '../../io/ranged-file.js'
 import { elementCount, formatShape, type DType, type TypedArray } from '../../tensor.js'
 import { imageArray } from '../images/column.js'
-import type { StoredArray } from '../stored-array.js'
+import type { ArrayFile, StoredArray } from '../stored-array.js'
 import {
   bitAt,
   firstNull,
@@ -12,21 +12,18 @@ import {
   readOffsets,
   type Column,
 } from './arrow-columns.js'
-import { looksLikeArrow, readMessages, type ArrowMessages, type Batch } from './arrow-messages.js'
+import { readMessages, type ArrowMessages, type Batch } from './arrow-messages.js'
 import type { ArrowField } from './arrow-schema.js'
-import { asDataError, singleFile, type DataFormat } from './format.js'
+import { asDataError, singleFile } from './format.js'
 import { RAGGED } from './rows.js'
 import { stackColumns } from './stack.js'
 
 /**
  * Arrow IPC: files (Feather V2 too) and streams, as HF datasets keeps its data. Columns are arrays as those of Parquet.
  */
-export const arrow: DataFormat = {
-  match: ({ head }) => looksLikeArrow(head),
-  open: async ({ path }) => {
-    const arrays = await arrowArrays(path)
-    return singleFile(path, arrays, { stack: (columns) => stackColumns(path, columns) })
-  },
+export async function openArrow(path: string): Promise<ArrayFile> {
+  const arrays = await arrowArrays(path)
+  return singleFile(path, arrays, { stack: (columns) => stackColumns(path, columns) })
 }
 
 /** The columns of an Arrow file as arrays: its metadata, and the first row of lists and images. */

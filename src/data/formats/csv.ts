@@ -1,24 +1,12 @@
-import { extname } from 'node:path'
-
 import { DataError } from '../../errors.js'
 import type { TypedArray } from '../../tensor.js'
 import type { ArrayFile, ReadableArray, StoredArray } from '../stored-array.js'
+import { delimiterOf } from './csv-delimiters.js'
 import { readLines } from './csv-lines.js'
-import { singleFile, type DataFormat } from './format.js'
-
-const DELIMITERS: Readonly<Record<string, string>> = { '.csv': ',', '.tsv': '\t' }
+import { singleFile } from './format.js'
 
 /** Cells that are handed on at a time. */
 const BLOCK_CELLS = 2 ** 16
-
-/**
- * A table of numbers, known by its name. Its first line names the columns; where that line is all numbers, it is the
- * first row and columns are named c0, c1 and so on. Each column is an array [N].
- */
-export const csv: DataFormat = {
-  match: ({ path }) => extname(path).toLowerCase() in DELIMITERS,
-  open: ({ path }) => openCsv(path),
-}
 
 /** What a pass over the file found in a column. */
 interface Column {
@@ -31,7 +19,11 @@ interface Column {
   fault?: string
 }
 
-async function openCsv(path: string): Promise<ArrayFile> {
+/**
+ * A table of numbers, known by its name. Its first line names the columns; where that line is all numbers, it is the
+ * first row and columns are named c0, c1 and so on. Each column is an array [N].
+ */
+export async function openCsv(path: string): Promise<ArrayFile> {
   const table = await survey(path)
   const arrays = table.columns.map((column): StoredArray => {
     const { name, fault } = column
@@ -154,5 +146,5 @@ async function* columnBlocks(
 }
 
 function linesOf(path: string): ReturnType<typeof readLines> {
-  return readLines(path, DELIMITERS[extname(path).toLowerCase()]!)
+  return readLines(path, delimiterOf(path)!)
 }

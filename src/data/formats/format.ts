@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
 import { DataError, reasonOf, RetrogradError } from '../../errors.js'
-import { sha256File } from '../../io/hash.js'
+import { beginSha256 } from '../../io/background-hash.js'
 import type { ArrayFile, StoredArray } from '../stored-array.js'
 
 /** What is known of a file before it is opened. */
@@ -38,7 +38,7 @@ export type Extras = Partial<Pick<ArrayFile, 'hint' | 'stack'>>
 
 /** The arrays of one file. */
 export function singleFile(path: string, arrays: readonly StoredArray[], extras: Extras = {}): ArrayFile {
-  return { path, arrays, ...extras, sha256: () => sha256File(path, DataError) }
+  return { path, arrays, ...extras, beginHash: () => beginSha256(path, DataError) }
 }
 
 /** The arrays of several files that belong together; `names` are the paths as they enter the hash, in order. */
@@ -48,10 +48,13 @@ export function severalFiles(
   arrays: readonly StoredArray[],
   extras: Extras = {},
 ): ArrayFile {
-  const sha256 = async (): Promise<string> => {
-    const hash = createHash('sha256')
-    for (const file of files) hash.update(`${file.name} ${await sha256File(file.path, DataError)}\n`)
-    return hash.digest('hex')
+  const beginHash: ArrayFile['beginHash'] = () => {
+    const begun = files.map((file) => ({ name: file.name, sha256: beginSha256(file.path, DataError) }))
+    return async () => {
+      const hash = createHash('sha256')
+      for (const { name, sha256 } of begun) hash.update(`${name} ${await sha256()}\n`)
+      return hash.digest('hex')
+    }
   }
-  return { path, arrays, ...extras, sha256 }
+  return { path, arrays, ...extras, beginHash }
 }

@@ -13,8 +13,8 @@ import { RangedFile, withFile } from '../../io/ranged-file.js'
 import { MAX_DEFLATE_RATIO } from '../../io/zip.js'
 import { BYTES_PER_ELEMENT, type DType, type TypedArray } from '../../tensor.js'
 import { imageArray } from '../images/column.js'
-import type { StoredArray } from '../stored-array.js'
-import { asDataError, singleFile, startsWith, type DataFormat } from './format.js'
+import type { ArrayFile, StoredArray } from '../stored-array.js'
+import { asDataError, singleFile, startsWith } from './format.js'
 import { readPages, type Page } from './parquet-pages.js'
 import { columnKind, type Leaf } from './parquet-schema.js'
 import { endOfThrift } from './parquet-thrift.js'
@@ -30,12 +30,9 @@ const MAX_FOOTER_BYTES = 2 ** 28
  * A Parquet table (https://parquet.apache.org/docs/file-format). Its columns are arrays: numbers [N], lists and nested
  * lists [N, ...], and images as HF datasets stores them (struct of bytes and path) uint8 [N, H, W, C].
  */
-export const parquet: DataFormat = {
-  match: ({ head }) => startsWith(head, 'PAR1'),
-  open: async ({ path }) => {
-    const arrays = await parquetArrays(path)
-    return singleFile(path, arrays, { stack: (columns) => stackColumns(path, columns) })
-  },
+export async function openParquet(path: string): Promise<ArrayFile> {
+  const arrays = await parquetArrays(path)
+  return singleFile(path, arrays, { stack: (columns) => stackColumns(path, columns) })
 }
 
 /** The columns of a table as arrays: footer, and the first row of lists and images. */

@@ -28,7 +28,7 @@ function tensorArray(path: string, entry: SafetensorsEntry): StoredArray {
   }
   const where = `${path}: ${name}`
   const blocks = (): AsyncIterable<TypedArray> => tensorBlocks(path, where, entry, dtype)
-  return { name, where, shape, dtype, order: 'row-major', blocks }
+  return { name, where, shape, dtype, order: 'row-major', place: { path, offset: entry.begin }, blocks }
 }
 
 async function* tensorBlocks(

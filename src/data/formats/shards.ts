@@ -4,16 +4,14 @@ import { basename, dirname, extname, join } from 'node:path'
 import { DataError, UsageError } from '../../errors.js'
 import { compareNaturally } from '../../listing.js'
 import type { ArrayFile, StoredArray } from '../stored-array.js'
-import { arrowArrays } from './arrow.js'
 import { concatArrays } from './concat.js'
 import { severalFiles } from './format.js'
-import { parquetArrays } from './parquet.js'
 import { stackColumns } from './stack.js'
 
 /** Tables that are split into several files, and how each is read. */
 const READERS: Readonly<Record<string, (path: string) => Promise<StoredArray[]>>> = {
-  '.parquet': parquetArrays,
-  '.arrow': arrowArrays,
+  '.parquet': async (path) => (await import('./parquet.js')).parquetArrays(path),
+  '.arrow': async (path) => (await import('./arrow.js')).arrowArrays(path),
 }
 
 /** HF datasets' names: `train-00000-of-00002.parquet`, `data-00000-of-00001.arrow`. */

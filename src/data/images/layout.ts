@@ -48,6 +48,7 @@ function moved(array: ReadableArray, sample: Axes, notes: string[]): ReadableArr
     ...array,
     shape: [shape[0]!, ...sample],
     layout: toFirst ? 'channels-first' : 'channels-last',
+    place: undefined,
     blocks,
   }
 }

@@ -1,6 +1,6 @@
 import { lstat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 
 import { CheckpointError } from '../../errors.js'
 import { fingerprintFiles } from '../../io/hash.js'

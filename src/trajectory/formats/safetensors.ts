@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 
 import { CheckpointError } from '../../errors.js'
 import { decodeFloats } from '../../io/decode.js'

@@ -1,0 +1,48 @@
+import { rmSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { build, type Plugin } from 'esbuild'
+
+/** What the package's `bin` runs: the command line and the threads that it starts, which lie beside it. */
+const ENTRIES = ['cli/main', 'io/hash-worker', 'io/hdf5-worker']
+
+/** Native code, and libraries that carry WebAssembly, are loaded from where they are installed. */
+const LEFT_OUT = ['onnxruntime-node', 'h5wasm', '@cornerstonejs/codec-libjpeg-turbo-8bit']
+
+/** Libraries in CommonJS ask for Node.js' own modules with `require`. */
+const REQUIRE = `import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);`
+
+const dist = fileURLToPath(new URL('../', import.meta.url))
+
+/** The help is laid out by our own measure of text (src/cli/text-width.ts). */
+const plainWidth: Plugin = {
+  name: 'plain-width',
+  setup: (bundle) => {
+    bundle.onResolve({ filter: /^string-width$/ }, ({ kind }) =>
+      // cli-progress has a version in CommonJS, which is quick to load
+      kind === 'import-statement' ? { path: `${dist}src/cli/text-width.js` } : undefined,
+    )
+  },
+}
+
+/**
+ * Joins the compiled modules into few files: some 500 that are found, opened and compiled one by one take longer than a
+ * small replay does.
+ */
+rmSync(`${dist}bin`, { recursive: true, force: true })
+await build({
+  entryPoints: ENTRIES.map((path) => ({ in: `${dist}src/${path}.js`, out: path.split('/').at(-1)! })),
+  outdir: `${dist}bin`,
+  bundle: true,
+  splitting: true,
+  // not minifyIdentifiers: names in a stack trace are what the report of a bug lives on
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'linked',
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  external: LEFT_OUT,
+  plugins: [plainWidth],
+  banner: { js: REQUIRE },
+  logLevel: 'warning',
+})

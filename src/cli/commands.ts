@@ -1,0 +1,46 @@
+import type { Argv, CommandModule } from 'yargs'
+
+/** What a command's own file holds: its options, and what it does. */
+export type Command<Options> = Pick<CommandModule<object, Options>, 'builder' | 'handler'>
+
+/** Adds the commands to a parser; the code of each is loaded when it is the one that is called. */
+export function withCommands(parser: Argv): Argv {
+  return parser
+    .command(
+      onDemand(
+        'run <checkpoints>',
+        'Replay recorded checkpoints and allocate every change of the loss to the parameters that caused it',
+        async () => (await import('./run.js')).runCommand,
+      ),
+    )
+    .command(
+      onDemand(
+        'inspect <checkpoints>',
+        'Look an archive of checkpoints over: steps, tensors, and what is wrong with it',
+        async () => (await import('./inspect.js')).inspectCommand,
+      ),
+    )
+    .command(
+      onDemand(
+        'gradient <model>',
+        "Write the gradient of a network's loss as an ONNX file that any runtime can run",
+        async () => (await import('./gradient.js')).gradientCommand,
+      ),
+    )
+}
+
+function onDemand<Options>(
+  command: string,
+  describe: string,
+  load: () => Promise<Command<Options>>,
+): CommandModule<object, Options> {
+  return {
+    command,
+    describe,
+    builder: async (yargs) => {
+      const { builder } = await load()
+      return typeof builder === 'function' ? builder(yargs) : (yargs as Argv<Options>)
+    },
+    handler: async (argv) => (await load()).handler(argv),
+  }
+}
