@@ -55,19 +55,10 @@ interface PooledConvolution {
 function besideEachOther(pooled: PooledConvolution): string {
   const { builder, convolution, pool, count, kernelShape } = pooled
   const elements = places(pool)
-  const kernel = concatenated(
-    builder,
-    elements.map((place) => moved(pooled, place)),
-  )
-  const bias =
-    pooled.bias === ''
-      ? []
-      : [
-          concatenated(
-            builder,
-            elements.map(() => pooled.bias),
-          ),
-        ]
+  const each = (value: (place: readonly number[]) => string): string =>
+    builder.add('Concat', elements.map(value), { axis: 0 })
+  const kernel = each((place) => moved(pooled, place))
+  const bias = pooled.bias === '' ? [] : [each(() => pooled.bias)]
   const channels = builder.add('Conv', [pooled.x, kernel, ...bias], {
     strides: pool,
     pads: [...convolution.padsBegin, ...convolution.padsEnd],
@@ -126,8 +117,4 @@ function places(pool: readonly number[]): number[][] {
 function moved({ builder, w, pool }: PooledConvolution, place: readonly number[]): string {
   const behind = pool.map((length, axis) => length - 1 - place[axis]!)
   return builder.add('Pad', [w, builder.integers([0, 0, ...place, 0, 0, ...behind])])
-}
-
-function concatenated(builder: GraphBuilder, values: readonly string[]): string {
-  return builder.add('Concat', values, { axis: 0 })
 }
