@@ -1,7 +1,8 @@
 import { intAttribute, intsAttribute } from '../../onnx/attributes.js'
+import type { GraphBuilder } from '../../onnx/builder.js'
 import { staticShape } from '../../onnx/shapes/dims.js'
+import type { Shape } from '../../onnx/graph.js'
 import { extent, windowOf } from '../../onnx/shapes/spatial.js'
-import type { Window } from '../../onnx/shapes/spatial.js'
 import { elementCount } from '../../tensor.js'
 import { Integers } from '../integers.js'
 import { RuleRefusal } from '../rule.js'
@@ -12,30 +13,70 @@ import { unfoldedMaximumBack } from './unfolded-pooling.js'
 /** The cotangent goes to the element that was the maximum (MaxPool 12); of equal ones to the first, as PyTorch. */
 export function maximumBack(c: VjpContext): string {
   if (c.settings.forms === 'webgpu') return unfoldedMaximumBack(c)
+  const across = acrossAxis(c)
+  if (across !== undefined) return across
   const indices = c.builder.requireOutput(c.node, 1)
   return unpool(c, indices) ?? scatter(c, indices)
 }
 
 /** Where the windows cover the image exactly once, MaxUnpool undoes MaxPool (ONNX Runtime has it for float32 alone). */
 function unpool(c: VjpContext, indices: string): string | undefined {
-  const window = windowOf(c.node, kernelShape(c), c.shape(0).slice(2))
-  if (typeof window === 'string' || c.builder.dtype(c.g) !== 'float32' || !tiles(c, window)) return undefined
-  const { kernel, strides } = window
-  return c.builder.add('MaxUnpool', [c.g, indices], { kernel_shape: kernel, strides })
+  const window = tiling(c, c.shape(0).slice(2))
+  if (window === undefined || c.builder.dtype(c.g) !== 'float32') return undefined
+  return c.builder.add('MaxUnpool', [c.g, indices], { kernel_shape: window, strides: window })
 }
 
-function tiles(c: VjpContext, window: Window): boolean {
-  const size = staticShape(c.shape(0).slice(2))
-  return (
-    size?.every(
-      (length, axis) =>
-        window.kernel[axis] === window.strides[axis] &&
-        window.dilations[axis] === 1 &&
-        window.padsBegin[axis] === 0 &&
-        window.padsEnd[axis] === 0 &&
-        length % window.strides[axis]! === 0,
-    ) ?? false
+/** The size of windows that lie beside each other and cover an image of known size exactly. */
+export function tiling(c: Pick<VjpContext, 'node'>, image: Shape): readonly number[] | undefined {
+  const window = windowOf(c.node, kernelShape(c), image)
+  if (typeof window === 'string') return undefined
+  const { kernel, strides, dilations, padsBegin, padsEnd } = window
+  const exact = image.every(
+    (length, axis) =>
+      typeof length === 'number' &&
+      kernel[axis] === strides[axis] &&
+      dilations[axis] === 1 &&
+      padsBegin[axis] === 0 &&
+      padsEnd[axis] === 0 &&
+      length % kernel[axis]! === 0,
   )
+  return exact ? kernel : undefined
+}
+
+/** Every element is compared with all of its window; among more of them Indices are found quicker. */
+export const MOST_ACROSS = 9
+
+/**
+ * Windows of the whole first spatial axis, [N, C, p, ...] to [N, C, 1, ...]: a maximum over an axis, which is computed
+ * in place of MaxPool. An element takes the cotangent if it equals the maximum and none before it does:
+ * relu(e_i - sum of e_j over j < i) with e = [x = max].
+ */
+function acrossAxis(c: VjpContext): string | undefined {
+  const { builder } = c
+  const [elements, ...rest] = staticShape(c.shape(0).slice(2)) ?? []
+  if (elements === undefined || !spansFirstAxis(c, elements) || builder.dtype(c.g) !== 'float32')
+    return undefined
+  const inputs = [c.x(0), builder.integers([2])]
+  builder.replace(c.node, { ...c.node, op: 'ReduceMax', inputs, attributes: new Map() })
+  const row = elementCount(rest)
+  const flat = (value: string, count: number): string => builder.reshape(value, [-1, count, row])
+  const equal = builder.add('Equal', [flat(c.x(0), elements), flat(c.y(), 1)])
+  const attains = builder.cast(equal, 'float32')
+  const first = builder.add('Relu', [builder.add('Conv', [attains, lessEarlier(builder, elements)])])
+  return builder.reshapeLike(builder.mul(first, flat(c.g, 1)), c.x(0))
+}
+
+function spansFirstAxis(c: VjpContext, elements: number): boolean {
+  const [first, ...others] = tiling(c, c.shape(0).slice(2)) ?? []
+  const alone = c.node.outputs.slice(1).every((name) => name === '')
+  return alone && first === elements && elements <= MOST_ACROSS && others.every((length) => length === 1)
+}
+
+/** [count, count, 1]: filter i gives element i less the sum of those before it. */
+function lessEarlier(builder: GraphBuilder, count: number): string {
+  const entry = (i: number, j: number): number => (i === j ? 1 : j < i ? -1 : 0)
+  const values = Array.from({ length: count * count }, (_, at) => entry(Math.floor(at / count), at % count))
+  return builder.constant('float32', [count, count, 1], values)
 }
 
 /** Indices count through the whole flattened input; where windows overlap, cotangents of one element add up. */

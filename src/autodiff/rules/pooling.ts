@@ -1,13 +1,14 @@
 import { canonicalRule, rewritten, rule, unary } from '../rule.js'
-import type { Treatments, VjpContext } from '../rule.js'
+import type { RewriteContext, Treatments, VjpContext } from '../rule.js'
 import { averageBack, explicitlyPadded } from './average-pooling.js'
 import { globalMaximumBack, maximumBack, rowByRow, unpoolingBack } from './max-pooling.js'
 import { imageNormBack, windowNormBack } from './norm-pooling.js'
+import { pooledConvolution } from './pooled-convolution.js'
 import { regionAlign } from './region-align.js'
 import { regionMaximum } from './region-pooling.js'
 
 export const POOLING: Treatments = {
-  MaxPool: canonicalRule(unary(maximumBack), rowByRow),
+  MaxPool: canonicalRule(unary(maximumBack), (c) => rowByRow(c) ?? besideEachOther(c)),
   MaxUnpool: rule(unary(unpoolingBack)),
   GlobalMaxPool: rule(unary(globalMaximumBack)),
   AveragePool: canonicalRule(unary(averageBack), explicitlyPadded),
@@ -16,6 +17,11 @@ export const POOLING: Treatments = {
   GlobalLpPool: rule(unary(imageNormBack)),
   MaxRoiPool: rewritten((c) => [regionMaximum(c)]),
   RoiAlign: rewritten((c) => [regionAlign(c)]),
+}
+
+function besideEachOther(c: RewriteContext): string[] | undefined {
+  const maximum = pooledConvolution(c)
+  return maximum === undefined ? undefined : [maximum]
 }
 
 /** The window is the whole image (GlobalAveragePool 1). */
