@@ -2,8 +2,8 @@ import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'esbuild'
 
-/** What the package's `bin` runs: the command line and the threads that it starts, which lie beside it. */
-const ENTRIES = ['cli/main', 'io/hash-worker', 'io/hdf5-worker']
+/** What the package's `bin` runs: the command line, and the threads and processes that it starts, which lie beside it. */
+const ENTRIES = ['cli/main', 'io/hash-worker', 'io/hdf5-worker', 'replay/workers/worker-main']
 
 /** Native code, and libraries that carry WebAssembly, are loaded from where they are installed. */
 const LEFT_OUT = ['onnxruntime-node', 'h5wasm', '@cornerstonejs/codec-libjpeg-turbo-8bit']
