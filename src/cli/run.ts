@@ -1,17 +1,13 @@
-import type { ArgumentsCamelCase, Argv, CommandModule, Options } from 'yargs'
+import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs'
 import { summarize } from '../analysis/summary.js'
-import { EXIT, UsageError } from '../errors.js'
-import type { RunOptions } from '../replay/options.js'
+import { EXIT } from '../errors.js'
 import { runReplay } from '../replay/run.js'
 import type { RunResult } from '../replay/run.js'
 import { openResults } from '../tables/read.js'
-import { GRANULARITIES } from '../tables/schema.js'
-import { parseStepRange } from '../trajectory/step-range.js'
-import { checkpointCommand, WEIGHTS_OPTION } from './checkpoint-options.js'
-import { DATA_OPTIONS, readDataOptions } from './data-options.js'
+import { checkpointCommand } from './checkpoint-options.js'
 import { onInterrupt } from './interrupt.js'
-import { LOSS_OPTIONS, readLoss } from './loss-options.js'
 import { formatSeconds, progressDisplay } from './progress.js'
+import { readRunOptions, RUN_OPTIONS } from './run-options.js'
 import { renderSummary } from './summary.js'
 import { colors } from './text.js'
 
@@ -60,60 +56,8 @@ export const runCommand: CommandModule<object, RunOptionTypes> = {
   },
 }
 
-const OPTIONS = {
-  model: {
-    type: 'string',
-    describe: 'The network as ONNX [the last checkpoint, where they are ONNX themselves]',
-  },
-  train: {
-    type: 'string',
-    demandOption: true,
-    describe:
-      'Data that the loss is averaged over: .npz .npy .h5 .safetensors .parquet .arrow .csv .tsv, MNIST, CIFAR, or a folder',
-  },
-  val: {
-    type: 'string',
-    array: true,
-    nargs: 1,
-    default: [] as string[],
-    describe: 'Further data sets, FILE or NAME=FILE (repeatable)',
-  },
-  ...LOSS_OPTIONS,
-  out: { type: 'string', demandOption: true, describe: 'Folder that the tables are written to' },
-  map: {
-    type: 'string',
-    describe: 'JSON file that says which tensor is which: {"NAME IN THE NETWORK": "NAME IN THE CHECKPOINTS"}',
-  },
-  ...DATA_OPTIONS,
-  steps: { type: 'string', describe: 'Use only these steps: FROM:TO:STRIDE, inclusive' },
-  ...WEIGHTS_OPTION,
-  tolerance: {
-    type: 'number',
-    default: 0.001,
-    describe: 'Largest |LCA - loss change| of a converged interval, in units of the loss',
-  },
-  'max-splits': {
-    type: 'number',
-    default: 32,
-    describe: 'Most parts an interval is cut into (a power of 2)',
-  },
-  granularity: {
-    choices: GRANULARITIES,
-    default: 'unit' as const,
-    describe: 'How far the tables per interval go down',
-  },
-  batchnorm: {
-    choices: ['running', 'batch'] as const,
-    default: 'running' as const,
-    describe: "BatchNorm's statistics: the checkpoints' own, or each micro-batch's (needs --batch-size)",
-  },
-  'batch-size': { type: 'number', describe: 'Samples per micro-batch [chosen for the model]' },
-  overwrite: { type: 'boolean', default: false, describe: 'Replace results that are in --out' },
-  json: { type: 'boolean', default: false, describe: 'Print the summary as JSON' },
-} as const satisfies Record<string, Options>
-
 function options(yargs: Argv) {
-  return checkpointCommand(yargs, OPTIONS)
+  return checkpointCommand(yargs, RUN_OPTIONS)
 }
 
 async function run(argv: RunArguments): Promise<number> {
@@ -123,7 +67,7 @@ async function run(argv: RunArguments): Promise<number> {
     display.line('stopping: keeping the finished intervals (interrupt again to drop them)')
   })
   try {
-    const result = await runReplay(await runOptions(argv), {
+    const result = await runReplay(await readRunOptions(argv), {
       signal: interrupt.signal,
       onNote: (note) => {
         display.line(`· ${note}`)
@@ -173,53 +117,4 @@ async function report(argv: RunArguments, { manifest, outcome }: RunResult, seco
   }
   const facts = { summary, manifest, out, tolerance, noiseFloor: outcome.noiseFloor, seconds }
   process.stdout.write(renderSummary(facts, colors()))
-}
-
-async function runOptions(argv: RunArguments): Promise<RunOptions> {
-  const { model, map, steps, batchSize } = argv
-  return {
-    checkpoints: argv.checkpoints,
-    splits: namedSplits(argv),
-    loss: await readLoss(argv),
-    weights: argv.weights,
-    ...readDataOptions(argv),
-    tolerance: positive('--tolerance', argv.tolerance),
-    maxSplits: powerOfTwo('--max-splits', argv.maxSplits),
-    granularity: argv.granularity,
-    batchNorm: argv.batchnorm,
-    out: argv.out,
-    overwrite: argv.overwrite,
-    ...(model !== undefined && { model }),
-    ...(map !== undefined && { map }),
-    ...(steps !== undefined && { steps: parseStepRange(steps) }),
-    ...(batchSize !== undefined && { batchSize: wholeNumber('--batch-size', batchSize) }),
-  }
-}
-
-/** `--val FILE` is called val, a second one val2; `--val NAME=FILE` has its own name. */
-function namedSplits({ train, val }: RunArguments): Map<string, string> {
-  const splits = new Map([['train', train]])
-  for (const entry of val) {
-    const [, name, file] = /^([\w.-]+)=(.+)$/.exec(entry) ?? [undefined, undefined, entry]
-    const split = name ?? (splits.has('val') ? `val${splits.size}` : 'val')
-    if (splits.has(split)) throw new UsageError(`--val ${entry}: there is a split named '${split}' already`)
-    splits.set(split, file)
-  }
-  return splits
-}
-
-function positive(option: string, value: number): number {
-  if (Number.isNaN(value)) throw new UsageError(`${option}: a number is needed`)
-  if (value > 0 && Number.isFinite(value)) return value
-  throw new UsageError(`${option} ${value}: a number above 0 is needed`)
-}
-
-function wholeNumber(option: string, value: number): number {
-  if (Number.isSafeInteger(value) && value >= 1) return value
-  throw new UsageError(`${option} ${value}: a whole number from 1 on is needed`)
-}
-
-function powerOfTwo(option: string, value: number): number {
-  if (Number.isSafeInteger(value) && value >= 2 && Number.isInteger(Math.log2(value))) return value
-  throw new UsageError(`${option} ${value}: a power of two from 2 on is needed (2 is one Simpson panel)`)
 }
