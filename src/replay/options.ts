@@ -5,6 +5,7 @@ import type { Granularity } from '../tables/schema.js'
 import type { WeightKind } from '../trajectory/formats/format.js'
 import type { StepRange } from '../trajectory/step-range.js'
 import type { ReplayProgress } from './progress.js'
+import type { QuadratureName } from './quadrature/names.js'
 import type { Range } from './state.js'
 
 /** What a run replays and how. Paths are as the user wrote them. */
@@ -27,6 +28,12 @@ export interface RunOptions extends DataOptions {
   readonly batchSize?: number
   /** The statistics that BatchNormalization divides by: the checkpoints' own, or those of each micro-batch. */
   readonly batchNorm: Settings['batchNorm']
+  /** How the gradient is integrated; simpson by default. */
+  readonly quadrature?: QuadratureName
+  /** Names of tensors, `*` standing for anything, that LCA is allocated to; all by default. */
+  readonly tensors?: readonly string[]
+  /** Takes a random sample of each split, of so many samples at most. */
+  readonly sample?: { readonly maximum: number; readonly seed: number }
   /** Replays these intervals only, to be merged with the others; cut at multiples of 32 or the run's ends. */
   readonly intervals?: Range
   /** Worker processes; by default as many as cores and memory allow. */

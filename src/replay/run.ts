@@ -36,16 +36,20 @@ export interface RunResult {
  * appears in the folder before the whole replay is done, but finished intervals are kept there, out of sight: when the
  * run is interrupted, fails or is killed, the same call goes on from them.
  *
+ * @param workers processes that were begun early; they are ended when this returns
  * @returns undefined when the replay was interrupted
  * @throws every error class of retrograd, each naming file and remedy
  */
-export async function runReplay(options: RunOptions, events: RunEvents): Promise<RunResult | undefined> {
+export async function runReplay(
+  options: RunOptions,
+  events: RunEvents,
+  workers: StartedWorkers = startWorkers(options.workers),
+): Promise<RunResult | undefined> {
   const started = new Date()
-  if (resolve(options.out) === resolve(options.checkpoints))
-    throw new UsageError(`--out ${options.out}: that is the folder of the checkpoints; name another`)
-  assertFree(options.out, options.overwrite)
-  const workers = startWorkers(options.workers)
   try {
+    if (resolve(options.out) === resolve(options.checkpoints))
+      throw new UsageError(`--out ${options.out}: that is the folder of the checkpoints; name another`)
+    assertFree(options.out, options.overwrite)
     const prepared = await prepare(options, events)
     return await new Run(options, events, prepared, started).into(workers)
   } finally {
