@@ -50,12 +50,10 @@ export interface Curvature {
  */
 export function measureCurvature({ columns }: StepColumns, maxSplits: number): Curvature {
   const rows = [...columns.split.keys()].filter((row) => columns.split[row] === columns.split[0])
-  const strides = rows.map((row) => columns.step_to[row]! - columns.step_from[row]!)
+  const strides = rows.map((row) => strideOf(columns, row)).sort((a, b) => a - b)
   const stepUnit = columns.step_unit[0] ?? 'step'
   const curved = rows.filter((row) => isCurved(columns, row))
-  const doubtful = curved.filter((row) =>
-    skipsSteps(columns.step_to[row]! - columns.step_from[row]!, stepUnit),
-  )
+  const doubtful = curved.filter((row) => skipsSteps(strideOf(columns, row), stepUnit))
   const movement = (of: readonly number[]): number =>
     of.reduce(
       (sum, row) => sum + Math.max(Math.abs(columns.first_order[row]!), Math.abs(change(columns, row))),
@@ -64,7 +62,7 @@ export function measureCurvature({ columns }: StepColumns, maxSplits: number): C
   return {
     intervals: rows.length,
     stepUnit,
-    stride: { min: Math.min(...strides), median: median(strides), max: Math.max(...strides) },
+    stride: { min: strides[0]!, median: median(strides), max: strides.at(-1)! },
     atLimit: rows.filter((row) => columns.splits[row]! >= maxSplits && !columns.converged[row]).length,
     curved: curved.length,
     doubtful: doubtful.length,
@@ -88,8 +86,11 @@ function skipsSteps(stride: number, stepUnit: string): boolean {
   return stepUnit === 'epoch' || stride > 1
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
+function strideOf({ step_from, step_to }: Columns, row: number): number {
+  return step_to[row]! - step_from[row]!
+}
+
+function median(sorted: readonly number[]): number {
   const middle = sorted.length / 2
   return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2
 }
