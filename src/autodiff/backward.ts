@@ -14,7 +14,10 @@ import { withParameters } from './parameters.js'
 import type { Settings } from './rule.js'
 
 export interface BackwardOptions {
+  /** Initializers that become inputs. */
   readonly parameters: readonly string[]
+  /** Those of them with respect to which the loss is differentiated; all by default. */
+  readonly wanted?: readonly string[] | undefined
   readonly loss: LossSpec
   readonly settings: Settings
   /** What is differentiated: the sum of all numerators, weighted by samples, or the mean. */
@@ -48,7 +51,7 @@ export interface Backward {
  */
 export function backward(
   model: Graph,
-  { parameters, loss: asked, settings, result }: BackwardOptions,
+  { parameters, wanted = parameters, loss: asked, settings, result }: BackwardOptions,
 ): Backward {
   const { network: written, loss: spec, target, batch } = withLoss(model, asked)
   const { builder, notes } = lower(withParameters(written, parameters), parameters, settings)
@@ -61,7 +64,7 @@ export function backward(
   const dtype = lossType(builder, judged(spec, network, builder))
   const weight: NamedValue = { name: freeName(builder, 'sample_weight'), dtype, shape: [batch] }
   if (result === 'sums') declare(weight)
-  assertRules(network, builder, parameters, [judged(spec, network, builder)], model.opsets)
+  assertRules(network, builder, wanted, [judged(spec, network, builder)], model.opsets)
   const loss = appendLoss(spec, {
     graph: written,
     builder,
@@ -72,8 +75,8 @@ export function backward(
     targetName: freeName(builder, 'target'),
     declare,
   })
-  const cotangents = reverse(network, builder, parameters, loss.seeds, settings, model.opsets)
-  if (cotangents.size === 0) throw nothingReached(parameters)
+  const cotangents = reverse(network, builder, wanted, loss.seeds, settings, model.opsets)
+  if (cotangents.size === 0) throw nothingReached(wanted)
   return {
     builder,
     allInputs: [...network.inputs, ...added],

@@ -7,8 +7,10 @@ import { adaptToProvider } from './provider.js'
 import type { Forms, Settings } from './rule.js'
 
 export interface DifferentiateOptions {
-  /** Initializers that become inputs, and with respect to which the loss is differentiated. */
+  /** Initializers that become inputs. */
   readonly parameters: readonly string[]
+  /** Those of them with respect to which the loss is differentiated; all by default. */
+  readonly wanted?: readonly string[]
   readonly loss: LossSpec
   /** Which statistics BatchNormalization uses (Settings.batchNorm); `running` by default. */
   readonly batchNorm?: Settings['batchNorm']
@@ -55,10 +57,10 @@ export interface GradientGraph {
  * @throws UsageError when a parameter or the loss' output is not in the graph
  */
 export function differentiate(model: Graph, options: DifferentiateOptions): GradientGraph {
-  const { parameters, loss } = options
+  const { parameters, wanted, loss } = options
   const settings = settingsOf(options)
   assertNetwork(model)
-  const built = backward(model, { parameters, loss, settings, result: 'sums' })
+  const built = backward(model, { parameters, wanted, loss, settings, result: 'sums' })
   const { builder, cotangents, data, target, weight, batch } = built
   const outputs = outputsOf(built.loss, cotangents)
   assertFree(builder, outputs.keys())

@@ -3,6 +3,7 @@ import type { Cut } from '../engines/micro-batches.js'
 import { meanLoss } from './loss.js'
 import type { EndpointRecord } from './records.js'
 import { fileNames } from './store/store.js'
+import type { ReplaySplit } from './split.js'
 import type { WeightFiles } from './weight-files.js'
 import type { Evaluator } from './workers/evaluator.js'
 import type { Movement } from './workers/messages.js'
@@ -12,12 +13,10 @@ export type Endpoint = Omit<EndpointRecord, 'kind'>
 export interface EndpointsContext {
   readonly evaluator: Evaluator
   readonly weights: WeightFiles
-  readonly splits: readonly string[]
+  readonly splits: readonly ReplaySplit[]
   readonly cut: Cut
   /** Index of the last checkpoint. */
   readonly last: number
-  /** Whether groups of samples are told apart, for standard errors. */
-  readonly sampled: boolean
   readonly onSamples: (checkpoint: number, split: number, samples: number) => void
   readonly onEndpoint: (endpoint: Endpoint) => void
   /** How errors name the place: 'at step 4'. */
@@ -49,14 +48,23 @@ export class Endpoints {
   }
 
   private async evaluate(checkpoint: number): Promise<Endpoint> {
-    const { evaluator, weights, splits, cut, onSamples, sampled } = this.context
+    const { evaluator, weights, splits, cut, onSamples } = this.context
+    const sampled = splits.some(({ population }) => population !== undefined)
     const fingerprint = await weights.ensure(checkpoint)
     const movements = sampled ? this.movements(checkpoint) : []
     for (const [from, to] of movements) await Promise.all([weights.ensure(from), weights.ensure(to)])
     const groups = await Promise.all(
-      splits.map((_, split) => {
+      splits.map(({ population }, split) => {
         const out = fileNames.gradient(checkpoint, split)
-        const task = { split, from: checkpoint, to: checkpoint, a: 0, cut, out, movements }
+        const task = {
+          split,
+          from: checkpoint,
+          to: checkpoint,
+          a: 0,
+          cut,
+          out,
+          movements: population === undefined ? [] : movements,
+        }
         return evaluator.evaluate(task, checkpoint, (samples) => {
           onSamples(checkpoint, split, samples)
         })
@@ -77,7 +85,7 @@ export class Endpoints {
 
   private finiteLoss(loss: number, checkpoint: number, split: number): number {
     if (Number.isFinite(loss)) return loss
-    throw overflow(this.context.where(checkpoint), this.context.splits[split]!, loss)
+    throw overflow(this.context.where(checkpoint), this.context.splits[split]!.name, loss)
   }
 }
 

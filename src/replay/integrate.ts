@@ -6,6 +6,10 @@ import type { Endpoint } from './endpoints.js'
 import type { Judgement, Level, Rule, RulePoint } from './quadrature/rule.js'
 import type { IntervalRecord } from './records.js'
 import { fileNames } from './store/store.js'
+import { sampledErrors } from './sampled-errors.js'
+import type { SampledPoint } from './sampled-errors.js'
+import type { ReplaySplit } from './split.js'
+import type { IntervalErrors } from './standard-error.js'
 import type { LcaTensor } from './tensors.js'
 import type { WeightFiles } from './weight-files.js'
 import type { Evaluator } from './workers/evaluator.js'
@@ -20,15 +24,12 @@ export interface Integrator {
   /** Loss and gradient at a checkpoint, on every split. */
   readonly endpoint: (checkpoint: number) => Promise<Endpoint>
   readonly rule: Rule
-  /** Names of the splits, in the order of their indices. */
-  readonly splits: readonly string[]
+  readonly splits: readonly ReplaySplit[]
   readonly cut: Cut
   readonly tolerance: number
   readonly maxSplits: number
   /** Whether LCA is restricted to some tensors, so that it need not sum to the measured change. */
   readonly restricted: boolean
-  /** Whether groups of samples are told apart, for standard errors. */
-  readonly sampled: boolean
   /** Residuals below it are rounding: more splits can't lower them. */
   readonly noiseFloor: () => Promise<number>
   /** What the rule's estimates go by: found in an interval before, where the rule names one. */
@@ -40,9 +41,9 @@ export interface Integrator {
 
 /** A point that was evaluated, on every split. */
 interface EvaluatedPoint {
-  readonly a: number
-  readonly level: number
   readonly point: RulePoint
+  /** Number of its level's first sum. */
+  readonly firstSum: number
   readonly groups: readonly (readonly GroupResult[])[]
 }
 
@@ -65,7 +66,7 @@ class Integration {
     const ends = Promise.all([endpoint(this.interval), endpoint(this.interval + 1)])
     for (let index = 0; ; index += 1) {
       const level = rule.level(index)
-      const [[start, end]] = await Promise.all([ends, this.addLevel(level, index)])
+      const [[start, end]] = await Promise.all([ends, this.addLevel(level)])
       const judgement = await this.judge(level, index, start, end)
       if (judgement.converged || judgement.stop || rule.level(index + 1).splits > maxSplits) {
         this.removeSums()
@@ -75,7 +76,7 @@ class Integration {
   }
 
   /** Evaluates a level's points on all splits, and adds their gradients to the sums in the points' order. */
-  private async addLevel(level: Level, index: number): Promise<void> {
+  private async addLevel(level: Level): Promise<void> {
     const { weights, splits } = this.integrator
     const first = this.sums
     this.sums += level.sums
@@ -91,12 +92,13 @@ class Integration {
       groups.forEach((_, split) => {
         this.addPoint(point, split, { number: this.points.length, firstSum: first, level, place: number })
       })
-      this.points.push({ a: point.a, level: index, point, groups })
+      this.points.push({ point, firstSum: first, groups })
     }
   }
 
   private evaluate({ a }: RulePoint, split: number, number: number): Promise<readonly GroupResult[]> {
-    const { evaluator, cut, sampled, onSamples } = this.integrator
+    const { evaluator, cut, splits, onSamples } = this.integrator
+    const sampled = splits[split]!.population !== undefined
     const [from, to] = [this.interval, this.interval + 1]
     const out = fileNames.point(this.interval, split, number)
     const task = { split, from, to, a, cut, out, movements: sampled ? [[from, to] as const] : [] }
@@ -123,7 +125,7 @@ class Integration {
 
   private async judge(level: Level, index: number, start: Endpoint, end: Endpoint): Promise<Judgement> {
     const { rule, splits, tolerance, restricted, noiseFloor, calibration } = this.integrator
-    const judged = splits.map((name, split) => {
+    const judged = splits.map(({ name }, split) => {
       const tensors = this.allocate(level, split, name)
       const lca = tensors[0]!.reduce((sum, part) => sum + part, 0)
       return { tensors, residual: lca - (end.losses[split]! - start.losses[split]!) }
@@ -169,7 +171,35 @@ class Integration {
       evaluations: splits.map(() => evaluations),
       ...(estimate !== undefined && { estimate }),
       ...(calibration !== undefined && { calibration }),
+      ...(splits.some(({ population }) => population !== undefined) && {
+        standardErrors: splits.map((split, index) => this.standardErrors(split, index, level, [start, end])),
+      }),
     }
+  }
+
+  /** Null for a split that is not sampled. */
+  private standardErrors(
+    { samples, population }: ReplaySplit,
+    split: number,
+    level: Level,
+    [start, end]: readonly [Endpoint, Endpoint],
+  ): IntervalErrors | null {
+    if (population === undefined) return null
+    const [startGroups, endGroups] = [start.groups![split]!, end.groups![split]!]
+    // of the movements that an end's gradients were multiplied with, the interval's own is the first one's last, the other's first
+    const points: SampledPoint[] = [
+      { groups: startGroups, movement: this.interval > 0 ? 1 : 0, weight: level.integral[0]! },
+      { groups: endGroups, movement: 0, weight: level.integral[1]! },
+      ...this.points.map(({ groups, firstSum, point }) => ({
+        groups: groups[split]!,
+        movement: 0,
+        weight: point.into.reduce(
+          (sum, weight, k) => sum + weight * (level.integral[2 + firstSum + k] ?? 0),
+          0,
+        ),
+      })),
+    ]
+    return sampledErrors(points, this.integrator.arrays.layout.tensors.length, { samples, population })
   }
 
   private removeSums(): void {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { cpus } from 'node:os'
+import type { Sample } from '../data/sample.js'
 import { ONNXRUNTIME_VERSION } from '../engines/version.js'
 import { ModelError } from '../errors.js'
 import { sha256File } from '../io/hash.js'
@@ -52,6 +53,7 @@ export async function runFacts(
         path,
         samples,
         sha256: await sha256(),
+        ...sampleFacts(prepared.samples.get(split)),
       })),
     ),
     tensors: tensorFacts(prepared),
@@ -66,12 +68,20 @@ export async function runFacts(
   }
 }
 
-function tensorFacts({ tensors, binding }: Prepared): RunFacts['tensors'] {
-  return tensors.map((tensor, i) => ({
+/** How a split's samples were drawn, where they are not all that there are. */
+function sampleFacts(sample: Sample | undefined): Record<string, unknown> {
+  if (sample === undefined) return {}
+  const { population, groups, groupSize, seed } = sample
+  return { sample: { population, groups, group_size: groupSize, seed } }
+}
+
+function tensorFacts({ tensors, binding, allocated }: Prepared): RunFacts['tensors'] {
+  const pairs = new Map(binding.pairs.map((pair) => [pair.name, pair]))
+  return tensors.slice(0, allocated).map((tensor) => ({
     tensor: tensor.name,
     checkpoint_name: tensor.checkpointName,
     parameter_name: tensor.parameterName,
-    ...layoutFacts(binding.pairs[i]!),
+    ...layoutFacts(pairs.get(tensor.name)!),
     shape: [...tensor.shape],
     role: tensor.role,
     layer: tensor.layer,

@@ -1,6 +1,8 @@
 import { hasBatchNorm, NO_BATCH_NORM } from '../autodiff/coupling.js'
 import { differentiate } from '../autodiff/differentiate.js'
 import type { GradientGraph } from '../autodiff/differentiate.js'
+import { drawSample } from '../data/sample.js'
+import type { Sample } from '../data/sample.js'
 import { openSource, readData } from '../data/open-data.js'
 import type { DataSource } from '../data/open-data.js'
 import type { DataNeeds, DataSet, InputSpec } from '../data/needs.js'
@@ -12,6 +14,8 @@ import { openTrajectory } from '../trajectory/open-trajectory.js'
 import { askedBatchSize, checkRemainder, fittingBatchSize } from './batch-size.js'
 import { bindingNotes, bindNetwork, networkAmong } from './binding.js'
 import { flattenNotes } from './flatten-note.js'
+import { listNames } from '../listing.js'
+import { chooseTensors } from './choose-tensors.js'
 import type { RunEvents, RunOptions } from './options.js'
 import { describeTensors } from './tensors.js'
 import type { LcaTensor } from './tensors.js'
@@ -22,9 +26,14 @@ export interface Prepared {
   readonly modelPath: string
   readonly trajectory: Trajectory
   readonly binding: Binding
+  /** In the order of the tables; where LCA is restricted to some, those come first. */
   readonly tensors: readonly LcaTensor[]
+  /** LCA is allocated to the first so many tensors. */
+  readonly allocated: number
   readonly gradient: GradientGraph
   readonly data: ReadonlyMap<string, DataSet>
+  /** By split, where its data are a random sample: then they are what `data` holds. */
+  readonly samples: ReadonlyMap<string, Sample>
   readonly batchSize: number
   /** The statistics that the network's BatchNormalization uses; undefined where it has none. */
   readonly batchNorm?: RunOptions['batchNorm']
@@ -52,18 +61,58 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
   flattenNotes(model, binding).forEach(note)
   const parameters = binding.pairs.map(({ name }) => name)
   const { loss, batchNorm } = options
-  const gradient = differentiate(graph, { parameters, loss, batchNorm })
+  const { tensors, allocated } = chooseTensors(describeTensors(model, binding), options.tensors)
+  const wanted = tensors.slice(0, allocated).map(({ name }) => name)
+  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm })
   gradient.notes.forEach(note)
-  const tensors = describeTensors(model, binding)
+  if (allocated < tensors.length)
+    note(`LCA of ${allocated} of ${tensors.length} tensors: ${listNames(wanted, 8)}`)
   const normalizes = hasBatchNorm(graph)
   batchNormNotes(options, normalizes).forEach(note)
-  unreached(tensors, gradient).forEach(note)
+  unreached(tensors.slice(0, allocated), gradient).forEach(note)
   const asked = askedBatchSize(options, gradient, note)
   const data = await readSplits(sources, options, gradient, note)
   const batchSize = asked ?? fittingBatchSize(gradient, data.values())
+  const samples = sampled(data, options, { gradient, batchSize }, note)
+  for (const [split, { data: part }] of samples) data.set(split, part)
   for (const set of data.values()) checkRemainder(set, gradient, batchSize)
-  const prepared = { modelPath, trajectory, binding, tensors, gradient, data, batchSize, notes }
+  const prepared = {
+    modelPath,
+    trajectory,
+    binding,
+    tensors,
+    allocated,
+    gradient,
+    data,
+    samples,
+    batchSize,
+    notes,
+  }
   return normalizes ? { ...prepared, batchNorm } : prepared
+}
+
+/** Random samples of those splits that have more than are asked for. */
+function sampled(
+  data: ReadonlyMap<string, DataSet>,
+  { sample }: RunOptions,
+  { gradient, batchSize }: Pick<Prepared, 'gradient' | 'batchSize'>,
+  note: (text: string) => void,
+): Map<string, Sample> {
+  const samples = new Map<string, Sample>()
+  if (sample === undefined) return samples
+  const { coupledBy, perSample, batch } = gradient
+  const whole = coupledBy !== undefined || (typeof batch === 'number' && !perSample)
+  for (const [split, set] of data) {
+    const drawn = drawSample(set, {
+      ...sample,
+      microBatch: batchSize,
+      ...(whole && { multipleOf: batchSize }),
+    })
+    if (drawn === undefined) continue
+    note(`${split}: ${drawn.data.notes.at(-1)!}`)
+    samples.set(split, drawn)
+  }
+  return samples
 }
 
 function batchNormNotes({ batchNorm }: RunOptions, normalizes: boolean): string[] {

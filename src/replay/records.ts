@@ -1,4 +1,5 @@
 import type { TableEntry } from '../tables/manifest.js'
+import type { IntervalErrors } from './standard-error.js'
 import type { GroupResult } from './workers/messages.js'
 
 /** What is known of a checkpoint once its gradients are there. By split. */
@@ -26,13 +27,8 @@ export interface IntervalRecord {
   readonly estimate?: number
   /** What later intervals of the block estimate their errors by. */
   readonly calibration?: unknown
-  readonly standardErrors?: readonly StandardErrors[]
-}
-
-export interface StandardErrors {
-  readonly lossChange: number
-  readonly lca: number
-  readonly tensors: readonly number[]
+  /** Null for splits that are not sampled. */
+  readonly standardErrors?: readonly (IntervalErrors | null)[]
 }
 
 /** Tables and totals hold all intervals before this one. */

@@ -15,6 +15,7 @@ import type { Rule } from './quadrature/rule.js'
 import type { IntervalRecord, ReplayRecord } from './records.js'
 import { keptFiles, ReplayState } from './state.js'
 import type { Outcome } from './state.js'
+import type { ReplaySplit } from './split.js'
 import { fileNames } from './store/store.js'
 import type { LcaTensor } from './tensors.js'
 import { BLOCK_INTERVALS } from './totals.js'
@@ -28,8 +29,7 @@ export interface ReplayInput {
   readonly tensors: readonly LcaTensor[]
   readonly arrays: Arrays
   readonly evaluator: Evaluator
-  /** In the order of the tables' rows. `groups` where samples were drawn at random. */
-  readonly splits: readonly { readonly name: string; readonly samples: number; readonly groups?: number }[]
+  readonly splits: readonly ReplaySplit[]
   /**
    * What one value of the loss belongs to. A loss of a whole micro-batch may depend on how samples are cut, so that
    * rounding can't be told by cutting them differently.
@@ -335,14 +335,11 @@ class Attempt {
     const { trajectory, arrays, evaluator, tensors, splits } = input
     const { checkpoints, stepUnit } = trajectory
     const step = (checkpoint: number): string => `${stepUnit} ${checkpoints[checkpoint]!.step}`
-    const names = splits.map(({ name }) => name)
-    const sampled = splits.some(({ groups }) => groups !== undefined)
     const common = {
       evaluator,
       weights,
-      splits: names,
+      splits,
       cut: { size: state.batchSize },
-      sampled,
       onSamples: events.onSamples,
     }
     this.endpoints = new Endpoints({

@@ -1,6 +1,6 @@
 import type { Batch, TableName } from '../tables/schema.js'
 import type { StepUnit } from '../trajectory/checkpoint.js'
-import type { StandardErrors } from './records.js'
+import type { IntervalErrors } from './standard-error.js'
 import { descentCosine } from './statistics.js'
 import type { TensorStatistics, UnitSums } from './statistics.js'
 import type { LcaTensor } from './tensors.js'
@@ -25,7 +25,7 @@ export interface IntervalFacts {
   readonly evaluations: number
   /** Whether LCA is allocated to some tensors only. */
   readonly restricted: boolean
-  readonly standardErrors?: StandardErrors | undefined
+  readonly standardErrors?: IntervalErrors | null | undefined
 }
 
 /** What the rows of an interval share. */

@@ -115,10 +115,10 @@ class Run {
   }
 
   private arrays(store: ReplayStore): Arrays {
-    const { tensors, trajectory } = this.prepared
+    const { tensors, allocated, trajectory } = this.prepared
     return {
       store,
-      layout: new Layout(tensors),
+      layout: new Layout(tensors.slice(0, allocated)),
       weightElements: weightElements(trajectory.checkpoints, tensors),
     }
   }
@@ -129,10 +129,12 @@ class Run {
     shared: string,
     workers: StartedWorkers,
   ): WorkerPool {
-    const { gradient, data, tensors } = this.prepared
+    const { gradient, data, samples, tensors } = this.prepared
     const model = join(shared, 'gradient.onnx')
     writeWhole(model, encodeModel(gradient.graph))
-    const splits = [...data.values()].map((set, i) => writeSplit(join(shared, `data-${i}`), set))
+    const splits = [...data].map(([name, set], i) =>
+      writeSplit(join(shared, `data-${i}`), set, samples.get(name)?.groups),
+    )
     const parameters = {
       tensors: tensors.map(({ name, size }) => ({ name, size })),
       allocated: layout.tensors.length,
@@ -152,14 +154,17 @@ class Run {
   }
 
   private input(arrays: Arrays, evaluator: WorkerPool): ReplayInput {
-    const { trajectory, tensors, data, gradient } = this.prepared
+    const { trajectory, tensors, data, samples, gradient } = this.prepared
     const { perSample, coupledBy } = gradient
     return {
       trajectory,
       tensors,
       arrays,
       evaluator,
-      splits: [...data].map(([name, { samples }]) => ({ name, samples })),
+      splits: [...data].map(([name, set]) => {
+        const sample = samples.get(name)
+        return { name, samples: set.samples, ...(sample && { population: sample.population }) }
+      }),
       lossOf: perSample && coupledBy === undefined ? 'sample' : 'micro-batch',
     }
   }
