@@ -32,8 +32,6 @@ export interface Integrator {
   readonly restricted: boolean
   /** Residuals below it are rounding: more splits can't lower them. */
   readonly noiseFloor: () => Promise<number>
-  /** What the rule's estimates go by: found in an interval before, where the rule names one. */
-  readonly calibration: (interval: number) => Promise<unknown>
   readonly onSamples: (interval: number, split: number, samples: number) => void
   /** How errors name the place: 'between step 3 and step 4'. */
   readonly where: (interval: number) => string
@@ -124,20 +122,18 @@ class Integration {
   }
 
   private async judge(level: Level, index: number, start: Endpoint, end: Endpoint): Promise<Judgement> {
-    const { rule, splits, tolerance, restricted, noiseFloor, calibration } = this.integrator
+    const { rule, splits, tolerance, restricted, noiseFloor } = this.integrator
     const judged = splits.map(({ name }, split) => {
       const tensors = this.allocate(level, split, name)
       const lca = tensors[0]!.reduce((sum, part) => sum + part, 0)
       return { tensors, residual: lca - (end.losses[split]! - start.losses[split]!) }
     })
-    const source = rule.calibratedBy?.(this.interval)
     return rule.judge({
       index,
       splits: judged,
       tolerance,
       restricted,
       noiseFloor,
-      calibration: source === undefined ? undefined : await calibration(source),
     })
   }
 
@@ -159,7 +155,7 @@ class Integration {
 
   private record(level: Level, judgement: Judgement, start: Endpoint, end: Endpoint): IntervalRecord {
     const { splits } = this.integrator
-    const { converged, error, estimate, calibration } = judgement
+    const { converged, error, estimate } = judgement
     const evaluations = this.points.length + (this.interval === 0 ? 2 : 1)
     return {
       kind: 'interval',
@@ -169,8 +165,7 @@ class Integration {
       error,
       losses: splits.map((_, split) => [start.losses[split]!, end.losses[split]!]),
       evaluations: splits.map(() => evaluations),
-      ...(estimate !== undefined && { estimate }),
-      ...(calibration !== undefined && { calibration }),
+      estimate,
       ...(splits.some(({ population }) => population !== undefined) && {
         standardErrors: splits.map((split, index) => this.standardErrors(split, index, level, [start, end])),
       }),

@@ -23,10 +23,8 @@ export interface IntervalRecord {
   /** The largest |residual|, or of the estimate that convergence was judged by. */
   readonly error: number
   readonly evaluations: readonly number[]
-  /** The estimated error of the tensor whose error is largest, where the rule estimates it. */
-  readonly estimate?: number
-  /** What later intervals of the block estimate their errors by. */
-  readonly calibration?: unknown
+  /** The estimated error of the tensor whose error is largest. */
+  readonly estimate: number
   /** Null for splits that are not sampled. */
   readonly standardErrors?: readonly (IntervalErrors | null)[]
 }

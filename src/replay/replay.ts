@@ -359,7 +359,6 @@ class Attempt {
       restricted: tensors.length > arrays.layout.tensors.length,
       endpoint: (checkpoint) => this.endpoints.get(checkpoint),
       noiseFloor: () => this.noiseFloor(),
-      calibration: async (interval) => (await this.interval(interval)).calibration,
       where: (interval) => `between ${step(interval)} and ${step(interval + 1)}`,
     }
   }

@@ -13,7 +13,7 @@ import type { RunEvents, RunOptions } from './options.js'
 import { prepare } from './prepare.js'
 import type { Prepared } from './prepare.js'
 import { checkIntervals } from './range.js'
-import { SIMPSON } from './quadrature/simpson.js'
+import { RULES } from './quadrature/rules.js'
 import { replay } from './replay.js'
 import type { ReplayInput, ReplayOptions } from './replay.js'
 import type { Outcome } from './state.js'
@@ -170,11 +170,11 @@ class Run {
   }
 
   private replayOptions(): ReplayOptions {
-    const { tolerance, maxSplits, granularity, intervals } = this.options
+    const { quadrature = 'simpson', tolerance, maxSplits, granularity, intervals } = this.options
     const { batchSize, gradient } = this.prepared
     const { signal, onProgress, onNote } = this.events
     return {
-      rule: SIMPSON,
+      rule: RULES[quadrature],
       tolerance,
       maxSplits,
       granularity,
