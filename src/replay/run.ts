@@ -76,7 +76,7 @@ class Run {
   async into(workers: StartedWorkers): Promise<RunResult | undefined> {
     const { granularity, overwrite, intervals, out } = this.options
     const facts = await runFacts(this.options, this.prepared, this.sizing)
-    const identity = identityOf(facts, this.prepared)
+    const identity = { ...identityOf(facts, this.prepared), intervals: intervals ?? null }
     const of = intervals === undefined ? 'run' : 'part'
     const writer = await ResultsWriter.create(out, { granularity, of, overwrite, facts, identity })
     if (writer.finished !== undefined) return { manifest: writer.finished }

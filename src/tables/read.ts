@@ -24,6 +24,8 @@ export interface Results {
     table: T,
     options?: ReadOptions<T, N>,
   ): AsyncGenerator<ColumnBatch<T, N>>
+  /** The table's files, in order. */
+  partsOf(table: TableName): Promise<readonly string[]>
   /** All rows at once; prefer `batches` for units, parameters and totals. */
   readTable<T extends TableName, N extends ColumnName<T> = ColumnName<T>>(
     table: T,
@@ -84,7 +86,7 @@ class ResultsFolder implements Results {
   }
 
   /** The table's files in order, as many as the manifest names. */
-  private async partsOf(table: TableName): Promise<string[]> {
+  async partsOf(table: TableName): Promise<string[]> {
     const entry = this.manifest.tables.find(({ name }) => name === table)
     if (entry === undefined) {
       throw new ResultsError(

@@ -1,4 +1,5 @@
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { constants, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UsageError } from '../errors.js'
 import type { ColumnInput } from './column-buffer.js'
@@ -12,6 +13,7 @@ import {
   type TableEntry,
 } from './manifest.js'
 import { PartFile } from './part-file.js'
+import { rowsOfPart } from './part-reader.js'
 import { differences, hashOf, type Identity } from './identity.js'
 import { columnsOf, TABLES, tablesAt, type Batch, type Granularity, type TableName } from './schema.js'
 import { occupantsOf, Staging } from './staging.js'
@@ -120,6 +122,25 @@ export class ResultsWriter {
     }
   }
 
+  /** Takes finished files of the table over as its next parts. */
+  async adopt(name: TableName, paths: readonly string[]): Promise<void> {
+    const table = this.tables.get(name)
+    if (table === undefined || table.part !== undefined)
+      throw new RangeError(`table ${name} is not open for parts`)
+    this.folder(name)
+    for (const path of paths) {
+      const copy = this.pathOfPart(table)
+      try {
+        await copyFile(path, copy, constants.COPYFILE_FICLONE)
+      } catch (error) {
+        throw diskError(copy, error)
+      }
+      table.rows += await rowsOfPart(path)
+      table.bytes += statSync(copy).size
+      table.parts += 1
+    }
+  }
+
   /** Puts everything into place, replacing older results; returns the manifest with the tables' sizes. */
   async commit(facts: ManifestFacts): Promise<Manifest> {
     for (const table of this.tables.values()) {
@@ -211,7 +232,13 @@ async function finishedNow(
 ): Promise<Manifest | undefined> {
   if (!completed || overwrite || identity === undefined) return undefined
   const manifest = await readManifest(dir)
-  return manifest.identity === hashOf(identity) ? manifest : undefined
+  const { intervals, ...inputs } = identity
+  const same = manifest.identity === hashOf(inputs) && sameJson(manifest.options.intervals, intervals)
+  return same ? manifest : undefined
+}
+
+function sameJson(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a ?? null) === JSON.stringify(b ?? null)
 }
 
 /** Whether to go on with what lies in the folder; otherwise the folder is made ready to begin. */
