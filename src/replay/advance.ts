@@ -63,16 +63,23 @@ export class Advance {
       : fileNames.block(intervals)
   }
 
-  /** Adds intervals `from` to `to`, all of one block, to the tables and the totals. Returns the tables so far. */
-  add(from: number, records: readonly IntervalRecord[]): readonly TableEntry[] {
-    const to = from + records.length
-    const { range, sink } = this.context
+  /** Writes the rows of an interval, whose arrays and those that it looks back on are in the store. */
+  writeRows(record: IntervalRecord): void {
+    const { arrays, tensors, granularity, sink, splits } = this.context
+    splits.forEach((_, split) => {
+      const facts = this.factsOf(record, split)
+      new IntervalRows(arrays, tensors, granularity, sink, facts, split).write(record.interval > 0)
+    })
+  }
+
+  /** Adds intervals `from` to `to`, all of one block, to the totals, and closes the parts of the tables. */
+  end(from: number, to: number): readonly TableEntry[] {
+    const { range, sink, arrays } = this.context
     this.addTotals({ from, to, hasPrevious: from > 0 })
-    for (const record of records) this.writeRows(record)
-    const block = fileNames.block(to)
     if (this.blockAt(to) === undefined) {
+      const block = fileNames.block(to)
       if (range.part) this.writeBlock(block, Math.floor(from / BLOCK_INTERVALS))
-      this.context.arrays.store.remove(block)
+      arrays.store.remove(block)
     }
     return sink.endBlock()
   }
@@ -93,14 +100,6 @@ export class Advance {
     if (this.blockAt(range.to) !== undefined) return
     const [before, after] = [path(this.totalsAt(range.from)), path(this.totalsAt(range.to))!]
     addBlock(arrays, splits.length, { before, block, after })
-  }
-
-  private writeRows(record: IntervalRecord): void {
-    const { arrays, tensors, granularity, sink, splits } = this.context
-    splits.forEach((_, split) => {
-      const facts = this.factsOf(record, split)
-      new IntervalRows(arrays, tensors, granularity, sink, facts, split).write(record.interval > 0)
-    })
   }
 
   private factsOf(record: IntervalRecord, split: number): IntervalFacts {

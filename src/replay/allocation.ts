@@ -7,9 +7,31 @@ import { fileNames } from './store/store.js'
 import type { ReplayStore, WeightElements } from './store/store.js'
 import { WEIGHT_ARRAYS } from './workers/point.js'
 
+/**
+ * Arrays of a chunk's length that are used again and again: making them anew for every interval costs more than what is
+ * computed in them. Whoever takes some is done with them before anyone else takes any.
+ */
+export class Buffers {
+  private readonly arrays: Float64Array[] = []
+  private readonly weights: FloatArray[] = []
+
+  /** So many arrays of float64; what they hold is anything. */
+  take(count: number): readonly Float64Array[] {
+    while (this.arrays.length < count) this.arrays.push(new Float64Array(CHUNK))
+    return this.arrays.slice(0, count)
+  }
+
+  /** Two arrays for weights. */
+  pair(elements: WeightElements): readonly [FloatArray, FloatArray] {
+    while (this.weights.length < 2) this.weights.push(new WEIGHT_ARRAYS[elements](CHUNK))
+    return [this.weights[0]!, this.weights[1]!]
+  }
+}
+
 /** Where the arrays of a replay lie. */
 export interface Arrays {
   readonly store: ReplayStore
+  readonly buffers: Buffers
   /** Of the tensors that LCA is allocated to; the first ones of the files of weights. */
   readonly layout: Layout
   readonly weightElements: WeightElements
@@ -21,12 +43,12 @@ export class MovementReader {
   private readonly end: FloatArray
 
   constructor(
-    { weightElements }: Pick<Arrays, 'weightElements'>,
+    { weightElements, buffers }: Pick<Arrays, 'weightElements' | 'buffers'>,
     private readonly files: readonly [ArrayFile, ArrayFile],
   ) {
-    const Numbers = WEIGHT_ARRAYS[weightElements]
-    this.start = new Numbers(CHUNK)
-    this.end = new Numbers(CHUNK)
+    const [start, end] = buffers.pair(weightElements)
+    this.start = start
+    this.end = end
   }
 
   read(offset: number, count: number): { readonly from: FloatArray; readonly to: FloatArray } {
@@ -65,7 +87,7 @@ export function allocate(
     ([from, to, ...terms]) => {
       writeFile(store.path(fileNames.lca(interval, split)), (out) => {
         const movement = new MovementReader(arrays, [from!, to!])
-        allocateChunks(layout, movement, terms, combinations, (index, offset, lca, pieces) => {
+        allocateChunks(arrays, movement, terms, combinations, (index, offset, lca, pieces) => {
           if (index === 0) out.write(lca, offset * lca.BYTES_PER_ELEMENT)
           addPieces(results[index]!, lca, pieces)
         })
@@ -78,26 +100,25 @@ export function allocate(
 type Visit = (combination: number, offset: number, lca: Float64Array, pieces: readonly Piece[]) => void
 
 function allocateChunks(
-  layout: Layout,
+  { layout, buffers }: Arrays,
   movement: MovementReader,
   terms: readonly ArrayFile[],
   combinations: readonly (readonly number[])[],
   visit: Visit,
 ): void {
-  const buffers = terms.map(() => new Float64Array(Math.min(CHUNK, layout.size)))
-  const out = new Float64Array(Math.min(CHUNK, layout.size))
+  const [out, ...arrays] = buffers.take(terms.length + 1)
   for (const { offset, count, pieces } of layout.chunks()) {
     const { from, to } = movement.read(offset, count)
-    const values = terms.map((file, i) =>
-      file.read(buffers[i]!.subarray(0, count), offset * out.BYTES_PER_ELEMENT),
-    )
+    const values = terms.map((file, i) => file.read(arrays[i]!.subarray(0, count), offset * BYTES))
     combinations.forEach((coefficients, index) => {
-      const lca = combine(out.subarray(0, count), values, coefficients)
-      for (let i = 0; i < count; i += 1) lca[i]! *= to[i]! - from[i]!
+      const lca = combine(out!.subarray(0, count), values, coefficients)
+      multiplyByMovement(lca, from, to)
       visit(index, offset, lca, pieces)
     })
   }
 }
+
+const BYTES = Float64Array.BYTES_PER_ELEMENT
 
 /** A linear combination of arrays, terms added in their order. */
 function combine(
@@ -106,11 +127,19 @@ function combine(
   coefficients: readonly number[],
 ): Float64Array {
   out.fill(0)
-  terms.forEach((term, k) => {
+  for (const [k, term] of terms.entries()) {
     const coefficient = coefficients[k] ?? 0
-    if (coefficient !== 0) for (let i = 0; i < out.length; i += 1) out[i]! += coefficient * term[i]!
-  })
+    if (coefficient !== 0) addMultiple(out, term, coefficient)
+  }
   return out
+}
+
+function addMultiple(out: Float64Array, term: Float64Array, coefficient: number): void {
+  for (let i = 0; i < out.length; i += 1) out[i]! += coefficient * term[i]!
+}
+
+function multiplyByMovement(values: Float64Array, from: FloatArray, to: FloatArray): void {
+  for (let i = 0; i < values.length; i += 1) values[i]! *= to[i]! - from[i]!
 }
 
 function addPieces(sums: number[], values: Float64Array, pieces: readonly Piece[]): void {
@@ -132,7 +161,7 @@ export interface SumPlace {
 
 /** Adds a gradient to a sum that lies in a file and begins with the first one: sum += weight * gradient. */
 export function addToSum(
-  { store, layout }: Arrays,
+  { store, layout, buffers }: Arrays,
   sum: string,
   gradient: string,
   { weight, first, last }: SumPlace,
@@ -146,15 +175,11 @@ export function addToSum(
     names.map((name) => store.path(name)),
     (terms) => {
       writeFile(store.path(`${sum}.next`), (out) => {
-        const buffers = terms.map(() => new Float64Array(Math.min(CHUNK, layout.size)))
-        const total = new Float64Array(Math.min(CHUNK, layout.size))
+        const [total, ...arrays] = buffers.take(terms.length + 1)
         for (const { offset, count } of layout.chunks()) {
-          const position = offset * total.BYTES_PER_ELEMENT
-          const values = terms.map((file, i) => file.read(buffers[i]!.subarray(0, count), position))
-          out.write(
-            combine(total.subarray(0, count), values.toReversed(), first ? [weight] : [1, weight]),
-            position,
-          )
+          const values = terms.map((file, i) => file.read(arrays[i]!.subarray(0, count), offset * BYTES))
+          const next = combine(total!.subarray(0, count), values.toReversed(), first ? [weight] : [1, weight])
+          out.write(next, offset * BYTES)
         }
       })
     },

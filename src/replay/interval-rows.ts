@@ -6,7 +6,6 @@ import type { IntervalFacts, TableSink } from './rows.js'
 import { TensorSums, UnitSums } from './statistics.js'
 import type { IntervalElements } from './statistics.js'
 import { withFiles } from './store/array-file.js'
-import { CHUNK } from './store/layout.js'
 import type { Chunk, Piece } from './store/layout.js'
 import { fileNames } from './store/store.js'
 import type { LcaTensor } from './tensors.js'
@@ -45,7 +44,7 @@ export class IntervalRows {
       names.map((name) => this.arrays.store.path(name)),
       ([from, to, ...files]) => {
         const movement = new MovementReader(this.arrays, [from!, to!])
-        const buffers = files.map(() => new Float64Array(Math.min(CHUNK, this.arrays.layout.size)))
+        const buffers = this.arrays.buffers.take(files.length)
         for (const chunk of this.arrays.layout.chunks()) {
           const { offset, count } = chunk
           const [lca, start, previous] = files.map((file, i) =>

@@ -4,7 +4,6 @@ import type { Arrays } from './allocation.js'
 import type { Endpoint } from './endpoints.js'
 import { meanLoss } from './loss.js'
 import { withFiles } from './store/array-file.js'
-import { CHUNK } from './store/layout.js'
 import { fileNames } from './store/store.js'
 import type { WeightFiles } from './weight-files.js'
 import type { Evaluator } from './workers/evaluator.js'
@@ -56,7 +55,7 @@ function firstOrderGap(arrays: Arrays, split: number): number {
     names.map((name) => store.path(name)),
     ([from, to, ...files]) => {
       const movement = new MovementReader(arrays, [from!, to!])
-      const buffers = files.map(() => new Float64Array(Math.min(CHUNK, layout.size)))
+      const buffers = arrays.buffers.take(files.length)
       let gap = 0
       for (const { offset, count } of layout.chunks()) {
         const [a, b] = files.map((file, i) =>

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Granularity } from '../tables/schema.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import { Advance, intervalsAtOnce } from './advance.js'
@@ -94,6 +95,8 @@ class Replay {
   private readonly atOnce: number
   private readonly journal: ReplayJournal
   private advanced: number
+  /** Rows of all intervals before it are written, if not yet in closed parts. */
+  private written: number
   private advancing: Promise<void> = Promise.resolve()
   private lastSync = Date.now()
   /** Counts how often the unfinished intervals were begun: what an earlier attempt still finishes is dropped. */
@@ -112,6 +115,7 @@ class Replay {
     this.journal = journal
     this.state = new ReplayState(records, { from, batchSize: options.batchSize })
     this.advanced = this.state.advanced
+    this.written = this.advanced
     this.weights = new WeightFiles(arrays.store, trajectory.checkpoints, tensors, arrays.weightElements)
     this.atOnce = intervalsAtOnce(arrays.layout.size, splits.length)
     const { granularity } = options
@@ -256,10 +260,15 @@ class Replay {
     if (record.kind === 'interval') this.progress.finished(this.state.finishedIn(this.range), record)
   }
 
-  /** Writes rows and totals of whole steps of finished intervals, one step after another. */
+  /** Writes rows of finished intervals in their order, while others are computed, and totals of whole steps of them. */
   private advanceTo(finished: number, attempt: Attempt): Promise<void> {
     this.advancing = this.advancing.then(async () => {
-      while (this.nextStep() <= finished && this.advanced < this.range.to) await this.step(attempt)
+      for (; this.written < finished; this.written += 1) {
+        this.advance.writeRows(this.state.interval(this.written)!)
+        // workers are waiting to be heard
+        await setImmediate()
+        if (this.written + 1 === this.nextStep()) await this.step(attempt)
+      }
       if (Date.now() - this.lastSync > SYNC_MS) await this.sync()
     })
     return this.advancing
@@ -274,13 +283,14 @@ class Replay {
   private async step(attempt: Attempt): Promise<void> {
     const [from, to] = [this.advanced, this.nextStep()]
     if (from === 0) await attempt.noiseIfBegun()
-    const records = Array.from({ length: to - from }, (_, i) => this.state.interval(from + i)!)
-    const tables = this.advance.add(from, records)
+    const tables = this.advance.end(from, to)
     const old = [this.advance.totalsAt(from), this.advance.blockAt(from)]
     const record = { kind: 'advance', intervals: to, tables } as const
     this.journal.append(record)
     this.state.take(record)
     this.advanced = to
+    // what follows the last step is brought to the disk by itself
+    if (to === this.range.to) return
     await this.sync()
     const kept = [this.advance.totalsAt(to), this.advance.blockAt(to)]
     this.release(

@@ -6,6 +6,7 @@ import { encodeModel } from '../onnx/write.js'
 import { diskError } from '../tables/disk-error.js'
 import type { Manifest } from '../tables/manifest.js'
 import { assertFree, ResultsWriter } from '../tables/writer.js'
+import { Buffers } from './allocation.js'
 import type { Arrays } from './allocation.js'
 import { identityOf, manifestFacts, runFacts } from './manifest.js'
 import { ReplayJournal } from './journal.js'
@@ -118,6 +119,7 @@ class Run {
     const { tensors, allocated, trajectory } = this.prepared
     return {
       store,
+      buffers: new Buffers(),
       layout: new Layout(tensors.slice(0, allocated)),
       weightElements: weightElements(trajectory.checkpoints, tensors),
     }

@@ -2,8 +2,8 @@ import { ArrayFile } from './store/array-file.js'
 import type { Numbers } from './store/array-file.js'
 import type { Chunk } from './store/layout.js'
 import { fileNames } from './store/store.js'
+import type { FloatArray } from '../tensor.js'
 import type { Arrays } from './allocation.js'
-import { WEIGHT_ARRAYS } from './workers/point.js'
 
 /**
  * Sums over a run are sums of blocks of this many absolute intervals, added in order, so that parts of a run can be
@@ -130,16 +130,21 @@ export function addToBlock(
 function movementSums(arrays: Arrays, chunk: Chunk, range: IntervalRange, before: SumsFile): MovementSums {
   const sums = before.movement(chunk.offset, chunk.count)
   const first = range.hasPrevious ? range.from - 1 : range.from
-  let from = weightsAt(arrays, first, chunk)
-  let previous = new Float64Array(chunk.count)
+  let [previous, steps] = arrays.buffers.take(2).map((buffer) => buffer.subarray(0, chunk.count).fill(0))
+  let [from, to] = arrays.buffers.pair(arrays.weightElements).map((buffer) => buffer.subarray(0, chunk.count))
+  readChunk(arrays, fileNames.weights(first), from!, chunk.offset)
   for (let interval = first; interval < range.to; interval += 1) {
-    const to = weightsAt(arrays, interval + 1, chunk)
-    const steps = Float64Array.from(to, (x, i) => x - from[i]!)
-    if (interval >= range.from) addMovement(sums, steps, previous)
-    previous = steps
-    from = to
+    readChunk(arrays, fileNames.weights(interval + 1), to!, chunk.offset)
+    subtract(steps!, to!, from!)
+    if (interval >= range.from) addMovement(sums, steps!, previous!)
+    ;[previous, steps] = [steps, previous]
+    ;[from, to] = [to, from]
   }
   return sums
+}
+
+function subtract(out: Float64Array, a: FloatArray, b: FloatArray): void {
+  for (let i = 0; i < out.length; i += 1) out[i] = a[i]! - b[i]!
 }
 
 function addMovement(
@@ -163,19 +168,21 @@ function allocationSums(
   before: SumsFile,
 ): AllocationSums {
   const sums = before.allocation(split, chunk.offset, chunk.count)
-  const read = (name: string): Float64Array =>
-    readChunk(arrays, name, new Float64Array(chunk.count), chunk.offset)
-  const zeros = new Float64Array(chunk.count)
-  let lca = range.hasPrevious ? read(fileNames.lca(range.from - 1, split)) : zeros
-  let gradient = range.hasPrevious ? read(fileNames.gradient(range.from - 1, split)) : zeros
+  const [a, b, c, d] = arrays.buffers.take(4).map((buffer) => buffer.subarray(0, chunk.count))
+  let [last, now]: Allocated[] = [
+    { lca: a!, gradient: b! },
+    { lca: c!, gradient: d! },
+  ]
+  const read = (into: Allocated, interval: number): void => {
+    readChunk(arrays, fileNames.lca(interval, split), into.lca, chunk.offset)
+    readChunk(arrays, fileNames.gradient(interval, split), into.gradient, chunk.offset)
+  }
+  if (range.hasPrevious) read(last!, range.from - 1)
+  else for (const values of [a, b]) values!.fill(0)
   for (let interval = range.from; interval < range.to; interval += 1) {
-    const now = {
-      lca: read(fileNames.lca(interval, split)),
-      gradient: read(fileNames.gradient(interval, split)),
-    }
-    addAllocation(sums, now, { lca, gradient })
-    lca = now.lca
-    gradient = now.gradient
+    read(now!, interval)
+    addAllocation(sums, now!, last!)
+    ;[last, now] = [now, last]
   }
   return sums
 }
@@ -237,19 +244,6 @@ function added<S extends Readonly<Record<string, Numbers>>>(sums: S, block: S): 
     for (let i = 0; i < values.length; i += 1) values[i]! += other[i]!
   }
   return sums
-}
-
-function weightsAt(
-  arrays: Arrays,
-  checkpoint: number,
-  { offset, count }: Chunk,
-): Float32Array | Float64Array {
-  return readChunk(
-    arrays,
-    fileNames.weights(checkpoint),
-    new WEIGHT_ARRAYS[arrays.weightElements](count),
-    offset,
-  )
 }
 
 function readChunk<T extends Numbers>({ store }: Arrays, name: string, into: T, offset: number): T {
