@@ -68,6 +68,7 @@ class Run {
     private readonly started: Date,
   ) {
     checkIntervals(options.intervals, prepared.trajectory)
+    checkSplits(options)
     const { workers, threads } = options
     const parameters = prepared.tensors.reduce((sum, { size }) => sum + size, 0)
     const dataBytes = [...prepared.data.values()].reduce((sum, set) => sum + bytesOf(set), 0)
@@ -196,6 +197,13 @@ class Run {
     const { from, to } = this.options.intervals ?? { from: 0, to: all }
     this.events.onInterrupted?.({ finished: intervals, intervals: to - from })
   }
+}
+
+/** A rule begins with some number of parts. */
+function checkSplits({ quadrature = 'simpson', maxSplits }: RunOptions): void {
+  const fewest = RULES[quadrature].level(0).splits
+  if (maxSplits < fewest)
+    throw new UsageError(`--max-splits ${maxSplits}: ${quadrature} takes ${fewest} parts at least`)
 }
 
 /** Keeps finished intervals for a later run; where there are none the folder is left as it was. */
