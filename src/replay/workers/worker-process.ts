@@ -44,8 +44,10 @@ export class WorkerProcess {
     this.child.on('exit', (code, signal) => {
       this.died(code, signal)
     })
-    // a message to a process that has just ended fails; its end is told by 'exit'
-    this.child.on('error', () => undefined)
+    // a message to a process that has just ended fails too, but its end is told by 'exit'
+    this.child.on('error', ({ message }) => {
+      if (this.child.pid === undefined) this.end({ how: `could not be started (${message})`, memory: false })
+    })
   }
 
   get pid(): number | undefined {
@@ -76,11 +78,15 @@ export class WorkerProcess {
     const words = this.lastWords.trim().split('\n').at(-1) ?? ''
     const how = signal === null ? `ended with exit code ${code ?? 0}` : `was killed by ${signal}`
     const killed = signal === 'SIGKILL' && memoryKills() > this.killsBefore
-    this.death = {
+    this.end({
       how: words === '' ? how : `${how} (${words})`,
       memory: killed || /out of memory|bad_alloc/i.test(words),
-    }
-    this.events?.onDeath(this.death)
+    })
+  }
+
+  private end(death: Death): void {
+    this.death = death
+    this.events?.onDeath(death)
   }
 }
 
