@@ -6,9 +6,8 @@ import { assertSame, bitsOf } from './bits.js'
 import type { Victim } from './kills.js'
 import { RunningReplay } from './processes.js'
 
-/** Bytes of the file system at first, at most, and by how much it grows each time, in pages of 4 KiB. */
-const FIRST_PAGES = 40
-const MORE_PAGES = [1, 160] as const
+/** The file system has so many pages at first, at most. */
+const FIRST_PAGES = 20
 const PAGE = 4096
 /** Where a run does not fit into this it never will. */
 const MOST_BYTES = 2 ** 30
@@ -75,8 +74,7 @@ export async function fillDisks(
         if (file === undefined) break
         count += 1
         files.set(kindOf(file), (files.get(kindOf(file)) ?? 0) + 1)
-        const [least, most] = MORE_PAGES
-        disk.enlarge(PAGE * Math.ceil(least + (most - least) * random.next() ** 2))
+        disk.enlarge(PAGE * Math.ceil(victim.run.morePages * random.next()))
       }
       assertSame(await bitsOf(join(disk.folder, 'out')), victim.expected)
     } finally {

@@ -11,6 +11,8 @@ import { Random } from '../../test/support/random.js'
 export interface RecordedRun {
   readonly name: string
   readonly options: readonly string[]
+  /** By how many pages of 4 KiB at most a disk grows that was full. */
+  readonly morePages: number
 }
 
 const LENET = 'fixtures/mnist-lenet'
@@ -18,6 +20,7 @@ const LENET = 'fixtures/mnist-lenet'
 /** 60 intervals of a small network of convolutions; every parameter's LCA is written. */
 export const LENET_RUN: RecordedRun = {
   name: 'lenet, 60 intervals',
+  morePages: 500,
   options: [
     ...[`${LENET}/checkpoints`, '--model', `${LENET}/model.onnx`, '--train', `${LENET}/val.npz`],
     ...['--val', `${LENET}/val.npz`, '--loss', 'cross-entropy', '--granularity', 'parameter'],
@@ -55,6 +58,7 @@ export function writeTinyRun(folder: string): RecordedRun {
   })
   return {
     name: `linear, ${INTERVALS} intervals`,
+    morePages: 6,
     options: [
       ...[join(folder, 'checkpoints'), '--model', model, '--train', data, '--loss', 'cross-entropy'],
       ...['--granularity', 'parameter'],

@@ -6,8 +6,9 @@ import { assertSame, bitsOf } from './bits.js'
 import type { Victim } from './kills.js'
 import { RunningReplay } from './processes.js'
 
-/** A process needs most of it to begin to compute. */
 const BETWEEN_KILLS_MS = [150, 900] as const
+/** A worker that took the place of a dead one is spared until it has done that one's tasks: a second death there is an error. */
+const SPARED_MS = 2500
 const NOTE = /worker process \d+ was killed by SIGKILL.*a new one does its work again/g
 
 /**
@@ -23,11 +24,12 @@ export async function killWorkers(
   let [deaths, runs] = [0, 0]
   while (deaths < kills) {
     const replay = new RunningReplay(victim.run, out, 3)
+    const mortal = new Mortals(random)
     let killed = 0
     while (!replay.ended) {
       const [least, most] = BETWEEN_KILLS_MS
       await Promise.race([sleep(least + (most - least) * random.next()), replay.exit])
-      killed += killOne(replay.workers(), random)
+      killed += mortal.killOne(replay.workers())
     }
     const status = await replay.exit
     const told = replay.stderr.match(NOTE)?.length ?? 0
@@ -42,13 +44,25 @@ export async function killWorkers(
   return { deaths, runs }
 }
 
-function killOne(workers: readonly number[], random: Random): number {
-  const worker = workers[Math.floor(random.next() * workers.length)]
-  if (worker === undefined) return 0
-  try {
-    process.kill(worker, 'SIGKILL')
-    return 1
-  } catch {
-    return 0
+/** Workers of one run, of which those die that have been there for a while. */
+class Mortals {
+  private readonly seen = new Map<number, number>()
+
+  constructor(private readonly random: Random) {}
+
+  /** Returns how many it killed. */
+  killOne(workers: readonly number[]): number {
+    const now = Date.now()
+    const first = this.seen.size === 0
+    for (const worker of workers) if (!this.seen.has(worker)) this.seen.set(worker, first ? 0 : now)
+    const mortal = workers.filter((worker) => now - this.seen.get(worker)! > SPARED_MS)
+    const worker = mortal[Math.floor(mortal.length * this.random.next())]
+    if (worker === undefined) return 0
+    try {
+      process.kill(worker, 'SIGKILL')
+      return 1
+    } catch {
+      return 0
+    }
   }
 }
