@@ -3,6 +3,7 @@ import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { EXIT, RetrogradError } from '../errors.js'
 import { VERSION } from '../version.js'
+import { batchCommand } from './batch.js'
 import { gradientCommand } from './gradient.js'
 import { inspectCommand } from './inspect.js'
 import { runCommand } from './run.js'
@@ -14,6 +15,7 @@ const parser = yargs(hideBin(process.argv))
       'of the loss to the parameters that caused it (Loss Change Allocation), into Parquet tables.',
   )
   .command(runCommand)
+  .command(batchCommand)
   .command(inspectCommand)
   .command(gradientCommand)
   .demandCommand(1, 'Say what to do: retrograd run CHECKPOINTS ...; retrograd --help lists the commands.')
