@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
-import { readdir, stat } from 'node:fs/promises'
+import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
-import { compareNaturally } from '../listing.js'
 import { mapPath, pathsIn } from './options.js'
 import type { OptionTable } from './options.js'
 import type { PlannedRun } from './plan.js'
@@ -14,23 +13,20 @@ const FILES = 'files of '
 /**
  * What a run's results depend on: its options, and names, sizes and times of change of all files that it reads (their
  * content is not read: an archive may hold terabytes). Paths are relative to `out`, so that both can be moved together.
+ * Asked one after another and synchronously, which is many times quicker for small answers.
  */
-export async function inputsOf(
-  { checkpoints, options }: PlannedRun,
-  out: string,
-  table: OptionTable,
-): Promise<RunInputs> {
+export function inputsOf({ checkpoints, options }: PlannedRun, out: string, table: OptionTable): RunInputs {
   const seen = (path: string): string => relative(resolve(out), resolve(path)).replaceAll('\\', '/')
   const inputs: Record<string, unknown> = {
     checkpoints: seen(checkpoints),
-    [`${FILES}checkpoints`]: await filesHash([checkpoints]),
+    [`${FILES}checkpoints`]: filesHash([checkpoints]),
   }
   for (const [name, spec] of Object.entries(table)) {
     const value = options[name]
     if (value === undefined || spec.inert === true) continue
     inputs[name] = mapPath(spec, value, seen)
     const paths = pathsIn(spec, value)
-    if (paths.length > 0) inputs[`${FILES}${name}`] = await filesHash(paths)
+    if (paths.length > 0) inputs[`${FILES}${name}`] = filesHash(paths)
   }
   return inputs
 }
@@ -52,40 +48,45 @@ function shown(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
-async function filesHash(paths: readonly string[]): Promise<string> {
+function filesHash(paths: readonly string[]): string {
   const lines: string[] = []
-  for (const path of paths) await addFiles(path, lines)
+  for (const path of paths) addFiles(path, lines)
   return createHash('sha256').update(lines.join('\n')).digest('hex')
 }
 
 /** A folder's files at any depth; a file, and those whose names go on from its own (`model.onnx.data`). */
-async function addFiles(path: string, lines: string[]): Promise<void> {
-  if ((await stat(path).catch(() => undefined))?.isDirectory() === true) {
-    await addFolder(path, '', lines)
+function addFiles(path: string, lines: string[]): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
+    addFolder(path, '', lines)
     return
   }
   const [folder, name] = [dirname(path), basename(path)]
-  for (const entry of await names(folder))
-    if (entry.startsWith(name)) await addFile(join(folder, entry), entry, lines)
+  for (const entry of names(folder)) if (entry.startsWith(name)) addFile(join(folder, entry), entry, lines)
 }
 
-async function addFolder(folder: string, prefix: string, lines: string[]): Promise<void> {
-  for (const name of await names(folder)) {
+function addFolder(folder: string, prefix: string, lines: string[]): void {
+  for (const name of names(folder)) {
     const path = join(folder, name)
-    const isFile = await addFile(path, `${prefix}${name}`, lines)
-    if (!isFile) await addFolder(path, `${prefix}${name}/`, lines)
+    const isFile = addFile(path, `${prefix}${name}`, lines)
+    if (!isFile) addFolder(path, `${prefix}${name}/`, lines)
   }
 }
 
 /** Adds what is known of a file without reading it; returns false for a folder. */
-async function addFile(path: string, name: string, lines: string[]): Promise<boolean> {
-  const stats = await stat(path).catch(() => undefined)
+function addFile(path: string, name: string, lines: string[]): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false })
   if (stats?.isDirectory() === true) return false
   if (stats !== undefined) lines.push(JSON.stringify([name, stats.size, stats.mtimeMs]))
   return true
 }
 
-async function names(folder: string): Promise<string[]> {
-  const all = await readdir(folder).catch((): string[] => [])
-  return all.filter((name) => !name.startsWith('.')).sort(compareNaturally)
+/** Names in a folder, less hidden ones; none where it can't be read, which the run itself complains of. */
+function names(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => !name.startsWith('.'))
+      .sort()
+  } catch {
+    return []
+  }
 }

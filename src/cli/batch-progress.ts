@@ -44,18 +44,12 @@ class Bar implements BatchDisplay {
   constructor(private readonly stream: NodeJS.WriteStream) {}
 
   start(runs: number): void {
-    if (runs === 0) return
     this.runs = runs
-    this.bar = new cliProgress.SingleBar({
-      stream: this.stream,
-      format: '{bar} run {run} · {name} · {interval} · {left} left',
-      ...BAR_LOOKS,
-    })
-    this.bar.start(runs * BAR_RESOLUTION, 0, this.words(0, 'opening'))
   }
 
   begin(name: string): void {
     this.name = name
+    this.bar ??= this.makeBar()
     this.show(0, 'opening')
   }
 
@@ -76,6 +70,16 @@ class Bar implements BatchDisplay {
   stop(): void {
     this.bar?.stop()
     this.bar = undefined
+  }
+
+  private makeBar(): cliProgress.SingleBar {
+    const bar = new cliProgress.SingleBar({
+      stream: this.stream,
+      format: '{bar} run {run} · {name} · {interval} · {left} left',
+      ...BAR_LOOKS,
+    })
+    bar.start(this.runs * BAR_RESOLUTION, 0, this.words(0, 'opening'))
+    return bar
   }
 
   private show(share: number, interval: string): void {

@@ -112,7 +112,7 @@ function isFolder(path: string): boolean {
 async function jobsOf({ out, runs }: Plan): Promise<Job[]> {
   const jobs: Job[] = []
   for (const run of runs)
-    jobs.push({ run, inputs: await inputsOf(run, out, BATCH_TABLE), options: await readOptionsOf(run, out) })
+    jobs.push({ run, inputs: inputsOf(run, out, BATCH_TABLE), options: await readOptionsOf(run, out) })
   return jobs
 }
 
