@@ -10,7 +10,7 @@ import type { Evaluator } from './workers/evaluator.js'
 
 export interface NoiseContext {
   readonly arrays: Arrays
-  readonly evaluator: Evaluator
+  readonly evaluator: Pick<Evaluator, 'evaluate'>
   readonly weights: WeightFiles
   readonly cut: Cut
   readonly splits: readonly { readonly samples: number }[]

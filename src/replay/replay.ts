@@ -133,7 +133,7 @@ class Replay {
   }
 
   async run(): Promise<Outcome> {
-    this.restore()
+    await this.restore()
     const interrupted = await this.untilAborted(this.allIntervals())
     if (interrupted) return this.state.outcome(true)
     const total = this.input.splits.length
@@ -146,8 +146,10 @@ class Replay {
   }
 
   /** Takes up what the journal holds, and clears what no record speaks of. */
-  private restore(): void {
+  private async restore(): Promise<void> {
     const { state, advanced, input } = this
+    // what is removed here, what the disk holds of the journal may still speak of
+    if (state.advanced > this.range.from) await this.sync()
     const names = [this.advance.totalsAt(advanced), this.advance.blockAt(advanced)].filter(
       (name) => name !== undefined,
     )
@@ -161,25 +163,22 @@ class Replay {
   /** Returns whether the signal ended the work. */
   private async untilAborted(work: Promise<void>): Promise<boolean> {
     const { signal } = this.options
-    if (signal === undefined) {
-      await work
-      return false
-    }
-    let abort: (() => void) | undefined
+    let abort: () => void = () => undefined
     const aborted = new Promise<boolean>((resolve) => {
       abort = () => {
         resolve(true)
       }
-      if (signal.aborted) abort()
-      else signal.addEventListener('abort', abort)
+      if (signal?.aborted === true) abort()
+      else signal?.addEventListener('abort', abort)
     })
     try {
       return await Promise.race([work.then(() => false), aborted])
     } finally {
-      signal.removeEventListener('abort', abort!)
+      signal?.removeEventListener('abort', abort)
       this.attempt += 1
-      // a step that has begun to write is let finish
+      // what has begun to write is let finish: the next run writes to the same files
       await this.advancing.catch(() => undefined)
+      await this.weights.close()
     }
   }
 
@@ -192,9 +191,19 @@ class Replay {
       } catch (error) {
         if (!(error instanceof WorkerMemoryError)) throw error
         this.attempt += 1
-        await this.advancing
+        await this.settled()
         this.halve(error, before)
       }
+    }
+  }
+
+  /** Waits for what is being written; that it waited for a task that failed for want of memory is no harm. */
+  private async settled(): Promise<void> {
+    try {
+      await this.advancing
+    } catch (error) {
+      if (!(error instanceof WorkerMemoryError)) throw error
+      this.advancing = Promise.resolve()
     }
   }
 
@@ -211,7 +220,7 @@ class Replay {
         `${error.message}, with micro-batches of ${batchSize} samples; use fewer --workers, or a smaller --batch-size`,
       )
     const size = Math.ceil(batchSize / 2)
-    const message = `${error.message}; from interval ${first} on micro-batches have ${size} samples instead of ${batchSize}`
+    const message = `${error.message}; what is unfinished, from interval ${first} on, has micro-batches of ${size} samples instead of ${batchSize}`
     const record = { kind: 'batch size', size, from: first, message } as const
     this.journal.append(record)
     this.state.take(record)
@@ -220,6 +229,7 @@ class Replay {
 
   private async tryIntervals(): Promise<void> {
     const attempt = new Attempt(this.input, this.options, this.weights, this.state, this.attempt, {
+      isOver: (number) => number !== this.attempt,
       onSamples: (interval, split, samples) => {
         this.progress.samples(interval, split, samples)
       },
@@ -233,12 +243,15 @@ class Replay {
         this.record(record, attempt.number)
       },
     })
+    // an earlier process may have finished interval 0 and not this
+    if (this.state.advanced === 0) attempt.beginNoise()
     const pending = this.state.pending(this.range)
     let failed = false
     const lane = async (): Promise<void> => {
       for (const interval of pending) {
         if (failed || attempt.number !== this.attempt) return
         await attempt.interval(interval)
+        if (attempt.number !== this.attempt) return
         await this.advanceTo(this.state.unfinished(this.range), attempt)
       }
     }
@@ -263,11 +276,13 @@ class Replay {
   /** Writes rows of finished intervals in their order, while others are computed, and totals of whole steps of them. */
   private advanceTo(finished: number, attempt: Attempt): Promise<void> {
     this.advancing = this.advancing.then(async () => {
-      for (; this.written < finished; this.written += 1) {
+      for (;;) {
+        if (this.written > this.advanced && this.written === this.nextStep()) await this.step(attempt)
+        if (this.written >= finished) break
         this.advance.writeRows(this.state.interval(this.written)!)
+        this.written += 1
         // workers are waiting to be heard
         await setImmediate()
-        if (this.written + 1 === this.nextStep()) await this.step(attempt)
       }
       if (Date.now() - this.lastSync > SYNC_MS) await this.sync()
     })
@@ -321,6 +336,8 @@ class Replay {
 }
 
 interface AttemptEvents {
+  /** Whether the attempt of that number has been given up: it must not give workers anything to do any more. */
+  readonly isOver: (attempt: number) => boolean
   readonly onSamples: (interval: number, split: number, samples: number) => void
   readonly onEndpoint: (endpoint: Endpoint) => void
   readonly onNoise: (floor: number, evaluations: number) => void
@@ -342,7 +359,8 @@ class Attempt {
     readonly number: number,
     private readonly events: AttemptEvents,
   ) {
-    const { trajectory, arrays, evaluator, tensors, splits } = input
+    const { trajectory, arrays, tensors, splits } = input
+    const evaluator = this.evaluator
     const { checkpoints, stepUnit } = trajectory
     const step = (checkpoint: number): string => `${stepUnit} ${checkpoints[checkpoint]!.step}`
     const common = {
@@ -389,15 +407,30 @@ class Attempt {
       for (let i = index - BLOCK_INTERVALS + 1; i <= index; i += 1) this.intervals.delete(i)
   }
 
+  /** Estimates the noise floor while intervals are computed; that it failed is said to whoever asks for it. */
+  beginNoise(): void {
+    void this.noiseFloor().catch(() => undefined)
+  }
+
   async noiseIfBegun(): Promise<void> {
     await this.noise
   }
 
   private async compute(interval: number): Promise<IntervalRecord> {
-    if (interval === 0) void this.noiseFloor().catch(() => undefined)
     const record = await integrate(this.integrator, interval)
     this.events.onInterval(record)
     return record
+  }
+
+  /** Evaluates while the attempt is not over. */
+  private get evaluator(): Pick<Evaluator, 'evaluate'> {
+    const { input, number, events } = this
+    return {
+      evaluate: (...task) =>
+        events.isOver(number)
+          ? Promise.reject(new Error('the attempt is over'))
+          : input.evaluator.evaluate(...task),
+    }
   }
 
   private noiseFloor(): Promise<number> {
@@ -407,8 +440,8 @@ class Attempt {
   }
 
   private async estimateNoise(): Promise<number> {
-    const { input, weights } = this
-    const { arrays, evaluator, splits, lossOf } = input
+    const { input, weights, evaluator } = this
+    const { arrays, splits, lossOf } = input
     const estimated = lossOf === 'sample'
     const context = { arrays, evaluator, weights, cut: this.integrator.cut, splits }
     const floor = estimated ? await estimateNoiseFloor(context, await this.endpoints.get(0)) : 0

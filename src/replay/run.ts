@@ -153,7 +153,10 @@ class Run {
       splits,
       keepBytes,
     }
-    return new WorkerPool(workers.take(this.sizing.workers), setup, this.events.onNote)
+    return new WorkerPool(workers.take(this.sizing.workers), setup, {
+      onNote: this.events.onNote,
+      start: workers.start,
+    })
   }
 
   private input(arrays: Arrays, evaluator: WorkerPool): ReplayInput {

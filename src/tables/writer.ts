@@ -17,6 +17,7 @@ import { rowsOfPart } from './part-reader.js'
 import { differences, hashOf, type Identity } from './identity.js'
 import { columnsOf, TABLES, tablesAt, type Batch, type Granularity, type TableName } from './schema.js'
 import { occupantsOf, Staging } from './staging.js'
+import { syncFolder } from './sync-folder.js'
 
 export interface ResultsWriterOptions {
   /** Which tables are written; see `tablesAt`. */
@@ -107,8 +108,9 @@ export class ResultsWriter {
   /** Closes the parts of the per-interval tables: the rows appended next begin new ones. Returns the tables so far. */
   endBlock(): readonly TableEntry[] {
     for (const table of this.tables.values()) {
-      if (TABLES[table.name].rowsOf === 'interval') this.closePart(table)
+      if (TABLES[table.name].rowsOf === 'interval' && this.closePart(table)) this.sync(table.name)
     }
+    this.sync()
     return this.entries()
   }
 
@@ -192,13 +194,25 @@ export class ResultsWriter {
     return new PartFile(this.pathOfPart(table), table.name, this.facts)
   }
 
-  private closePart(table: OpenTable): void {
-    if (table.part === undefined) return
+  /** Puts the names of a table's parts on the disk, or the names of the folders. */
+  private sync(name = ''): void {
+    const folder = join(this.staging.partial, name)
+    try {
+      syncFolder(folder)
+    } catch (error) {
+      throw diskError(folder, error)
+    }
+  }
+
+  /** Returns whether there was one. */
+  private closePart(table: OpenTable): boolean {
+    if (table.part === undefined) return false
     const { rows } = table.part.finish()
     table.part = undefined
     table.rows += rows
     table.bytes += statSync(this.pathOfPart(table)).size
     table.parts += 1
+    return true
   }
 
   private pathOfPart({ name, parts }: Pick<OpenTable, 'name' | 'parts'>): string {
