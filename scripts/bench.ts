@@ -1,16 +1,27 @@
 /**
- * Times retrograd against the same work in PyTorch, in turn in one run (PYTHON names a Python with torch):
+ * Figures of docs/performance.md. What is compared is timed in turn in one run; PYTHON names a Python with torch.
  *
- *     npm run bench [-- CASE ...]              a whole replay: fc lenet
- *     npm run bench -- gradient [NET ...]      one gradient of a batch: FC LeNet ResNet GPT
- *     npm run bench -- large [GRAPH ...]       differentiating networks of 20,000 nodes: chain layers fan (no peer)
- *     npm run bench -- inspect [ARCHIVE ...]   headers of 1,000 checkpoints of 50 MB: thousand (peer: safetensors)
+ *     npm run bench [-- CASE ...]                 a whole replay against PyTorch: fc lenet gpt
+ *     npm run bench -- workers [CASE ...]         two workers against one
+ *     npm run bench -- writing [CASE ...]         what share of a replay writing tables takes
+ *     npm run bench -- linear                     1,000 intervals against 10,000: time and memory
+ *     npm run bench -- large-replay               a network of 124 million parameters: time and memory
+ *     npm run bench -- auto [CASE ...]            gradients that `--quadrature auto` takes, and its error
+ *     npm run bench -- gradient [NET ...]         one gradient of a batch against PyTorch: FC LeNet ResNet GPT
+ *     npm run bench -- large [GRAPH ...]          differentiating networks of 20,000 nodes: chain layers fan
+ *     npm run bench -- inspect [ARCHIVE ...]      headers of 1,000 checkpoints of 50 MB: thousand (peer: safetensors)
  */
 import { cpus } from 'node:os'
+import { AUTO, benchAuto } from './bench/auto.js'
+import { CASES } from './bench/cases.js'
 import { benchGradient, NETWORKS } from './bench/gradient.js'
 import { ARCHIVES, benchInspect } from './bench/inspect.js'
 import { benchLarge, LARGE } from './bench/large.js'
-import { benchReplay, REPLAYS } from './bench/replay.js'
+import { benchLargeReplay, LARGE_NETWORKS } from './bench/large-replay.js'
+import { benchLinear, LENGTHS } from './bench/linear.js'
+import { benchReplay } from './bench/replay.js'
+import { benchWorkers } from './bench/workers.js'
+import { benchWriting } from './bench/writing.js'
 
 interface Suite {
   readonly names: readonly string[]
@@ -18,6 +29,11 @@ interface Suite {
 }
 
 const SUITES: Readonly<Record<string, Suite>> = {
+  workers: { names: ['lenet'], run: benchWorkers },
+  writing: { names: ['lenet'], run: benchWriting },
+  linear: { names: Object.keys(LENGTHS), run: benchLinear },
+  'large-replay': { names: Object.keys(LARGE_NETWORKS), run: benchLargeReplay },
+  auto: { names: Object.keys(AUTO), run: benchAuto },
   gradient: { names: Object.keys(NETWORKS), run: benchGradient },
   inspect: { names: Object.keys(ARCHIVES), run: benchInspect },
   large: { names: Object.keys(LARGE), run: benchLarge },
@@ -25,7 +41,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
 
 const [first, ...rest] = process.argv.slice(2)
 const chosen = SUITES[first ?? '']
-const { names, run } = chosen ?? { names: Object.keys(REPLAYS), run: benchReplay }
+const { names, run } = chosen ?? { names: Object.keys(CASES), run: benchReplay }
 const asked = chosen === undefined ? process.argv.slice(2) : rest
 console.log(`${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores`)
 for (const name of asked.length > 0 ? asked : names) await run(name)

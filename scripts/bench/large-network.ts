@@ -20,6 +20,7 @@ import type { TensorProto } from '../../src/onnx/proto/onnx_pb.js'
 import { encodeModel, toGraphProto } from '../../src/onnx/write.js'
 import { elementCount } from '../../src/tensor.js'
 import { gptGraph, gptParameters, type GptSize } from './gpt-graph.js'
+import { npy } from './repeated-data.js'
 
 export interface LargeNetwork extends GptSize {
   readonly sequences: number
@@ -55,6 +56,11 @@ export function writeLargeNetwork(folder: string, network: LargeNetwork): void {
 }
 
 function writeCheckpoint(path: string, parameters: ReadonlyMap<string, number[]>, step: number): void {
+  writeParts(path, safetensorsStart(parameters), parameters, step)
+}
+
+/** What stands before the numbers of a safetensors file that holds float32 tensors in their order. */
+export function safetensorsStart(parameters: ReadonlyMap<string, readonly number[]>): Buffer[] {
   let end = 0
   const entries = [...parameters].map(([name, shape]) => {
     const begin = end
@@ -65,7 +71,7 @@ function writeCheckpoint(path: string, parameters: ReadonlyMap<string, number[]>
   const header = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8))
   const length = Buffer.alloc(8)
   length.writeBigUInt64LE(BigInt(header.length))
-  writeParts(path, [length, header], parameters, step)
+  return [length, header]
 }
 
 /** Writes some bytes, then the numbers of all parameters. */
@@ -107,7 +113,7 @@ export function* numbers(name: string, count: number, step: number): Generator<F
 }
 
 /** Numbers from -1 to 1 that are the same in every run (mulberry32, seeded from a text by FNV-1a). */
-function random(seed: string): () => number {
+export function random(seed: string): () => number {
   let state = 0x811c9dc5
   for (const char of seed) state = Math.imul(state ^ char.codePointAt(0)!, 0x01000193)
   return () => {
@@ -176,16 +182,8 @@ function writeTokens(folder: string, { vocabulary, context, sequences }: LargeNe
   for (const name of ['tokens', 'targets'])
     writeFileSync(
       join(folder, `${name}.npy`),
-      npy([sequences, context], BigInt64Array.from({ length: sequences * context }, draw)),
+      npy('<i8', [sequences, context], BigInt64Array.from({ length: sequences * context }, draw)),
     )
-}
-
-function npy(shape: readonly number[], values: BigInt64Array): Uint8Array {
-  const text = `{'descr': '<i8', 'fortran_order': False, 'shape': (${shape.join(', ')}), }`
-  const header = Buffer.from(`${text.padEnd(117)}\n`)
-  const start = Buffer.from('\x93NUMPY\x01\x00\x00\x00', 'latin1')
-  start.writeUInt16LE(header.length, 8)
-  return Buffer.concat([start, header, new Uint8Array(values.buffer)])
 }
 
 const [script, folder, where] = process.argv.slice(1)

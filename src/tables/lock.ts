@@ -99,16 +99,23 @@ function isAlive({ pid, started }: Holder): boolean {
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
-  const now = startOf(pid)
-  return started === '' || now === '' || started === now
+  const now = statOf(pid)
+  // a process that was killed is listed until its parent has asked how it ended
+  if (now?.state === 'Z') return false
+  return started === '' || now === undefined || started === now.started
 }
 
-/** Field 22 of /proc/PID/stat, counted behind the command's name, which may hold spaces and parentheses. */
 function startOf(pid: number): string {
+  return statOf(pid)?.started ?? ''
+}
+
+/** Fields 3 and 22 of /proc/PID/stat, counted behind the command's name, which may hold spaces and parentheses. */
+function statOf(pid: number): { readonly state: string; readonly started: string } | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return { state: fields[0] ?? '', started: fields[19] ?? '' }
   } catch {
-    return ''
+    return undefined
   }
 }
