@@ -1,11 +1,13 @@
 import type { FloatArray } from '../tensor.js'
 import type { ArrayFile } from './store/array-file.js'
 import { withFiles, writeFile } from './store/array-file.js'
+import { withBuffers } from './store/chunk-buffers.js'
+import type { ChunkBuffers } from './store/chunk-buffers.js'
+import { combine } from './store/combine.js'
 import { CHUNK } from './store/layout.js'
 import type { Layout, Piece } from './store/layout.js'
 import { fileNames } from './store/store.js'
 import type { ReplayStore, WeightElements } from './store/store.js'
-import { WEIGHT_ARRAYS } from './workers/point.js'
 
 /** Where the arrays of a replay lie. */
 export interface Arrays {
@@ -23,16 +25,33 @@ export class MovementReader {
   constructor(
     { weightElements }: Pick<Arrays, 'weightElements'>,
     private readonly files: readonly [ArrayFile, ArrayFile],
+    buffers: ChunkBuffers,
   ) {
-    const Numbers = WEIGHT_ARRAYS[weightElements]
-    this.start = new Numbers(CHUNK)
-    this.end = new Numbers(CHUNK)
+    this.start = buffers.of(weightElements, CHUNK)
+    this.end = buffers.of(weightElements, CHUNK)
   }
 
   read(offset: number, count: number): { readonly from: FloatArray; readonly to: FloatArray } {
     const position = offset * this.start.BYTES_PER_ELEMENT
     const [from, to] = [this.start.subarray(0, count), this.end.subarray(0, count)]
     return { from: this.files[0].read(from, position), to: this.files[1].read(to, position) }
+  }
+}
+
+/** Reads files of gradients or LCA, chunk by chunk, into arrays that the next chunk overwrites. */
+export class TermReader {
+  private readonly buffers: readonly Float64Array[]
+
+  constructor(
+    private readonly files: readonly ArrayFile[],
+    buffers: ChunkBuffers,
+  ) {
+    this.buffers = files.map(() => buffers.float64(CHUNK))
+  }
+
+  read(offset: number, count: number): Float64Array[] {
+    const position = offset * Float64Array.BYTES_PER_ELEMENT
+    return this.files.map((file, i) => file.read(this.buffers[i]!.subarray(0, count), position))
   }
 }
 
@@ -62,12 +81,21 @@ export function allocate(
   const results = combinations.map(() => layout.tensors.map(() => 0))
   withFiles(
     names.map((name) => store.path(name)),
-    ([from, to, ...terms]) => {
+    ([from, to, ...files]) => {
       writeFile(store.path(fileNames.lca(interval, split)), (out) => {
-        const movement = new MovementReader(arrays, [from!, to!])
-        allocateChunks(layout, movement, terms, combinations, (index, offset, lca, pieces) => {
-          if (index === 0) out.write(lca, offset * lca.BYTES_PER_ELEMENT)
-          addPieces(results[index]!, lca, pieces)
+        withBuffers((buffers) => {
+          const movement = new MovementReader(arrays, [from!, to!], buffers)
+          const terms = new TermReader(files, buffers)
+          const sum = buffers.float64(CHUNK)
+          for (const { offset, count, pieces } of layout.chunks()) {
+            const ends = movement.read(offset, count)
+            const values = terms.read(offset, count)
+            combinations.forEach((coefficients, index) => {
+              const lca = combine(sum.subarray(0, count), values, coefficients)
+              multiply(lca, ends.from, ends.to, pieces, results[index]!)
+              if (index === 0) out.write(lca, offset * lca.BYTES_PER_ELEMENT)
+            })
+          }
         })
       })
     },
@@ -75,48 +103,21 @@ export function allocate(
   return results
 }
 
-type Visit = (combination: number, offset: number, lca: Float64Array, pieces: readonly Piece[]) => void
-
-function allocateChunks(
-  layout: Layout,
-  movement: MovementReader,
-  terms: readonly ArrayFile[],
-  combinations: readonly (readonly number[])[],
-  visit: Visit,
+/** Multiplies an integral with the movement, in place, and adds the products to the sums of their tensors. */
+function multiply(
+  integral: Float64Array,
+  start: FloatArray,
+  end: FloatArray,
+  pieces: readonly Piece[],
+  sums: number[],
 ): void {
-  const buffers = terms.map(() => new Float64Array(Math.min(CHUNK, layout.size)))
-  const out = new Float64Array(Math.min(CHUNK, layout.size))
-  for (const { offset, count, pieces } of layout.chunks()) {
-    const { from, to } = movement.read(offset, count)
-    const values = terms.map((file, i) =>
-      file.read(buffers[i]!.subarray(0, count), offset * out.BYTES_PER_ELEMENT),
-    )
-    combinations.forEach((coefficients, index) => {
-      const lca = combine(out.subarray(0, count), values, coefficients)
-      for (let i = 0; i < count; i += 1) lca[i]! *= to[i]! - from[i]!
-      visit(index, offset, lca, pieces)
-    })
-  }
-}
-
-/** A linear combination of arrays, terms added in their order. */
-function combine(
-  out: Float64Array,
-  terms: readonly Float64Array[],
-  coefficients: readonly number[],
-): Float64Array {
-  out.fill(0)
-  terms.forEach((term, k) => {
-    const coefficient = coefficients[k] ?? 0
-    if (coefficient !== 0) for (let i = 0; i < out.length; i += 1) out[i]! += coefficient * term[i]!
-  })
-  return out
-}
-
-function addPieces(sums: number[], values: Float64Array, pieces: readonly Piece[]): void {
   for (const { tensor, from, to } of pieces) {
     let sum = sums[tensor]!
-    for (let i = from; i < to; i += 1) sum += values[i]!
+    for (let i = from; i < to; i += 1) {
+      const lca = integral[i]! * (end[i]! - start[i]!)
+      integral[i] = lca
+      sum += lca
+    }
     sums[tensor] = sum
   }
 }
@@ -144,18 +145,17 @@ export function addToSum(
   const names = first ? [gradient] : [gradient, sum]
   withFiles(
     names.map((name) => store.path(name)),
-    (terms) => {
+    (files) => {
       writeFile(store.path(`${sum}.next`), (out) => {
-        const buffers = terms.map(() => new Float64Array(Math.min(CHUNK, layout.size)))
-        const total = new Float64Array(Math.min(CHUNK, layout.size))
-        for (const { offset, count } of layout.chunks()) {
-          const position = offset * total.BYTES_PER_ELEMENT
-          const values = terms.map((file, i) => file.read(buffers[i]!.subarray(0, count), position))
-          out.write(
-            combine(total.subarray(0, count), values.toReversed(), first ? [weight] : [1, weight]),
-            position,
-          )
-        }
+        withBuffers((buffers) => {
+          const terms = new TermReader(files, buffers)
+          const total = buffers.float64(CHUNK)
+          for (const { offset, count } of layout.chunks()) {
+            const values = terms.read(offset, count).toReversed()
+            const next = combine(total.subarray(0, count), values, first ? [weight] : [1, weight])
+            out.write(next, offset * next.BYTES_PER_ELEMENT)
+          }
+        })
       })
     },
   )

@@ -143,15 +143,19 @@ class Replay {
 
   /** Takes up what the journal holds, and clears what no record speaks of. */
   private restore(): void {
-    const { state, advanced, input } = this
-    const names = [this.advance.totalsAt(advanced), this.advance.blockAt(advanced)].filter(
-      (name) => name !== undefined,
-    )
-    const kept = keptFiles(state, this.range.from, input.splits.length)
-    input.arrays.store.keepOnly(new Set([...kept, ...names]))
+    const { state, input } = this
+    input.arrays.store.keepOnly(this.keptFiles())
     this.sink.restore(state.tables)
     this.weights.take(state.endpoints)
     this.progress.finished(state.finishedIn(this.range), state.lastRecord)
+  }
+
+  /** Names of the files that what is finished rests on. */
+  private keptFiles(): Set<string> {
+    const { state, advanced, input } = this
+    const sums = [this.advance.totalsAt(advanced), this.advance.blockAt(advanced)]
+    const kept = keptFiles(state, this.range.from, input.splits.length)
+    return new Set([...kept, ...sums.filter((name) => name !== undefined)])
   }
 
   /** Returns whether the signal ended the work. */
@@ -260,9 +264,16 @@ class Replay {
   private advanceTo(finished: number, attempt: Attempt): Promise<void> {
     this.advancing = this.advancing.then(async () => {
       while (this.nextStep() <= finished && this.advanced < this.range.to) await this.step(attempt)
+      this.addEarly(finished)
       if (Date.now() - this.lastSync > SYNC_MS) await this.sync()
     })
     return this.advancing
+  }
+
+  /** Writes rows of finished intervals before their step is whole, so that little is left to do when it is. */
+  private addEarly(finished: number): void {
+    for (let interval = this.advanced; interval < Math.min(finished, this.nextStep()); interval += 1)
+      this.advance.addEarly(this.advanced, this.state.interval(interval)!)
   }
 
   /** The end of the next step: steps end at multiples of their length and at the end of the run. */
@@ -281,6 +292,8 @@ class Replay {
     this.journal.append(record)
     this.state.take(record)
     this.advanced = to
+    // what is left to do takes less time than bringing everything to the disk, and removes the folder
+    if (to === this.range.to) return
     await this.sync()
     const kept = [this.advance.totalsAt(to), this.advance.blockAt(to)]
     this.release(
@@ -292,7 +305,7 @@ class Replay {
   }
 
   private async sync(): Promise<void> {
-    await this.journal.sync()
+    await this.journal.sync(this.keptFiles())
     this.lastSync = Date.now()
   }
 
