@@ -10,8 +10,9 @@ const MAY_IMPORT = {
   tables: ['io'],
   engines: ['autodiff', 'onnx'],
   replay: ['engines', 'trajectory', 'data', 'autodiff', 'onnx', 'tables', 'io'],
+  batch: ['replay', 'engines', 'trajectory', 'data', 'autodiff', 'onnx', 'tables', 'io'],
   analysis: ['tables'],
-  cli: ['replay', 'engines', 'trajectory', 'data', 'autodiff', 'onnx', 'tables', 'analysis', 'io'],
+  cli: ['batch', 'replay', 'engines', 'trajectory', 'data', 'autodiff', 'onnx', 'tables', 'analysis', 'io'],
 }
 
 const direction = Object.entries(MAY_IMPORT).map(([folder, allowed]) => ({

@@ -2,6 +2,9 @@
 
     python scripts/check-tables.py DIR          (numpy, pandas, polars, duckdb, pyarrow)
 
+DIR may be a tree of many runs (retrograd batch): then every run is checked, and that the readers take the tree for one
+table with a column `run`.
+
 Prints a line for each check. Exit status 1 when one fails.
 """
 
@@ -160,28 +163,78 @@ def check_identities(tables: dict[str, pd.DataFrame]) -> None:
         check(bool(((left - right).abs() <= 1e-12 * scale).all()), f"steps: {claim}")
 
 
-def check_manifest(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
-    manifest = json.loads((folder / "manifest.json").read_text())
+def check_manifest(path: Path, folders: dict[str, Path], tables: dict[str, pd.DataFrame]) -> None:
+    manifest = json.loads(path.read_text())
     check(manifest.get("schema") == 1, "manifest.json: schema 1")
     check(all(key in manifest for key in MANIFEST_KEYS), "manifest.json: all keys are there")
     check({entry["name"] for entry in manifest["tables"]} == set(tables), "manifest.json: names the tables there are")
     for entry in manifest["tables"]:
-        files = list((folder / entry["name"]).glob("part-*.parquet"))
+        files = list(folders[entry["name"]].glob("part-*.parquet"))
         found = (len(tables[entry["name"]]), len(files), sum(file.stat().st_size for file in files))
         check(found == (entry["rows"], entry["parts"], entry["bytes"]), f"manifest.json: size of {entry['name']}")
 
 
-def main() -> None:
-    folder = Path(sys.argv[1])
-    names = [name for name in SCHEMA if (folder / name).is_dir()]
-    check(all(name in names for name in ALWAYS), f"tables: {', '.join(names)}")
-    for name in names:
-        check_schema(folder / name, name)
-    tables = {name: read_all(folder / name, name) for name in names}
+def check_run(folders: dict[str, Path], manifest: Path) -> dict[str, pd.DataFrame]:
+    """One run by the folders of its tables; returns the tables."""
+    check(all(name in folders for name in ALWAYS), f"tables: {', '.join(folders)}")
+    for name, folder in folders.items():
+        check_schema(folder, name)
+    tables = {name: read_all(folder, name) for name, folder in folders.items()}
     if failures == 0:
         check_sums(tables)
         check_identities(tables)
-        check_manifest(folder, tables)
+        check_manifest(manifest, folders, tables)
+    return tables
+
+
+def plain(run: object) -> str:
+    """A run's name as it can be compared: readers take 007 for the number 7, or for text."""
+    return str(int(str(run))) if str(run).isdecimal() else str(run)
+
+
+def by_run(frame: pd.DataFrame, table: str) -> dict[str, bytes]:
+    """The bytes of lca by run."""
+    return {plain(run): sorted_lca(rows, table).tobytes() for run, rows in frame.groupby("run", observed=True)}
+
+
+def check_tree_table(folder: Path, table: str, runs: dict[str, pd.DataFrame]) -> None:
+    """All runs of a table read as one, by each reader: the rows of each run are those of its own files."""
+    columns, files = [*ORDER[table], "lca", "run"], f"{folder}/**/*.parquet"
+    expected = {plain(run): sorted_lca(frame, table).tobytes() for run, frame in runs.items()}
+    polars = lambda: pl.scan_parquet(files, hive_partitioning=True).select(columns).collect()
+    readers = {
+        "pyarrow": lambda: ds.dataset(folder, format="parquet", partitioning="hive").to_table(columns=columns).to_pandas(),
+        "pandas": lambda: pd.read_parquet(folder, columns=columns),
+        "polars": lambda: pd.DataFrame({s.name: s.to_numpy() for s in polars()}),
+        "duckdb": lambda: duckdb.sql(
+            f"SELECT {', '.join(columns)} FROM read_parquet('{files}', hive_partitioning = true)"
+        ).df(),
+    }
+    for name, read in readers.items():
+        check(by_run(read(), table) == expected, f"{table}: {name} reads {len(runs)} runs as one table, bit for bit")
+
+
+def check_tree(root: Path) -> None:
+    tables: dict[str, dict[str, pd.DataFrame]] = {}
+    for manifest in sorted(root.glob("runs/*/manifest.json")):
+        run = manifest.parent.name
+        print(f"run {run}")
+        folders = {name: root / name / f"run={run}" for name in SCHEMA}
+        found = check_run({name: folder for name, folder in folders.items() if folder.is_dir()}, manifest)
+        for name, frame in found.items():
+            tables.setdefault(name, {})[run] = frame
+    for name, runs in tables.items():
+        check({path.name for path in (root / name).iterdir()} == {f"run={run}" for run in runs}, f"{name}: runs of manifests")
+        check_tree_table(root / name, name, runs)
+
+
+def main() -> None:
+    root = Path(sys.argv[1])
+    if (root / "manifest.json").exists():
+        check_run({name: root / name for name in SCHEMA if (root / name).is_dir()}, root / "manifest.json")
+    else:
+        check((root / "runs").is_dir(), "a results folder, or a tree of runs")
+        check_tree(root)
     sys.exit(1 if failures else 0)
 
 

@@ -3,11 +3,16 @@ import type { TableName } from '../src/tables/schema.js'
 
 function section(name: TableName): string {
   const { description, from, columns } = TABLES[name]
+  const ofParts = 'ofParts' in TABLES[name]
   const rows = columns.map(
     ({ name: column, type, description: meaning }) =>
       `| \`${column}\` | ${type} | ${meaning.replaceAll('|', '\\|')} |`,
   )
-  const written = from === 'tensor' ? 'Always written.' : `Written with \`--granularity ${from}\` and finer.`
+  const written = ofParts
+    ? 'Written with `--intervals`.'
+    : from === 'tensor'
+      ? 'Always written.'
+      : `Written with \`--granularity ${from}\` and finer.`
   return [
     `## ${name}/`,
     '',

@@ -6,6 +6,7 @@ import type { Graph, Node } from '../onnx/graph.js'
 import { sumToShape } from './broadcast.js'
 import { RuleRefusal } from './rule.js'
 import type { Settings, Treatment, VjpContext } from './rule.js'
+import { sideBySide } from './side-by-side.js'
 import { treatmentOf } from './rules/table.js'
 import { capturedBy } from '../onnx/subgraph.js'
 import { knownShape } from './unknown-shape.js'
@@ -75,7 +76,7 @@ export function reverseTerms(
 /** The cotangent of a value from its terms. */
 export function addedUp(builder: GraphBuilder, value: string, terms: readonly string[]): string {
   const total = terms.reduce((sum, term) => {
-    const next = builder.add('Add', [sum, term])
+    const next = sideBySide(builder, sum, term) ?? builder.add('Add', [sum, term])
     builder.declareLike(next, value)
     return next
   })

@@ -7,6 +7,7 @@ import { withStackedLists } from './lists.js'
 import { rewriteNode } from './rewriting.js'
 import type { Place } from './rewriting.js'
 import type { Rewrite, Settings } from './rule.js'
+import { FORWARD_FORMS } from './rules/forward-forms.js'
 import { treatmentOf } from './rules/table.js'
 
 export interface Lowered {
@@ -68,6 +69,8 @@ class Lowering {
     const treatment = treatmentOf(node)
     if (treatment?.state === 'rule' && treatment.canonical !== undefined && !this.canonical.has(node))
       return treatment.canonical
+    if (treatment?.state === 'rule' && this.settings.forms === 'cpu' && !this.canonical.has(node))
+      return FORWARD_FORMS.get(node.op)
     if (treatment?.state !== 'rewritten') return undefined
     return treatment.always || this.isActive(node) ? treatment.rewrite : undefined
   }

@@ -1,5 +1,5 @@
 import { UnsupportedModelError, UsageError } from '../errors.js'
-import { listNames } from '../listing.js'
+import { namesFitting } from '../name-patterns.js'
 import type { Graph, NamedValue } from '../onnx/graph.js'
 import { capturedBy } from '../onnx/subgraph.js'
 
@@ -38,9 +38,10 @@ const SETTING_INPUTS: Readonly<Record<string, readonly number[]>> = {
 export function weightsOf(graph: Graph, patterns?: readonly string[]): string[] {
   const real = [...graph.initializers].filter(([, { dtype }]) => dtype === 'float32' || dtype === 'float64')
   if (patterns !== undefined)
-    return named(
+    return namesFitting(
       real.map(([name]) => name),
       patterns,
+      '--parameters',
     )
   const computed = new Set(
     graph.nodes.flatMap((node) => [
@@ -55,19 +56,4 @@ export function weightsOf(graph: Graph, patterns?: readonly string[]): string[] 
   throw new UsageError(
     'the model has no initializers of type float32 or float64: a gradient needs weights to be taken with respect to',
   )
-}
-
-function named(names: readonly string[], patterns: readonly string[]): string[] {
-  const expressions = patterns.map((pattern): [string, RegExp] => [pattern, expressionOf(pattern)])
-  const useless = expressions.find(([, expression]) => !names.some((name) => expression.test(name)))
-  if (useless !== undefined)
-    throw new UsageError(
-      `--parameters ${useless[0]}: no weight is called so; the model has ${listNames(names)}`,
-    )
-  return names.filter((name) => expressions.some(([, expression]) => expression.test(name)))
-}
-
-function expressionOf(pattern: string): RegExp {
-  const escaped = pattern.replace(/[\\^$.|+()[\]{}]/g, '\\$&')
-  return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 's')
 }

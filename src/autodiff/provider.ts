@@ -1,18 +1,22 @@
 import { GraphBuilder } from '../onnx/builder.js'
+import { prune } from '../onnx/finish.js'
 import type { Graph, Node } from '../onnx/graph.js'
 import { subgraphNames, withSubgraphs } from '../onnx/subgraph.js'
+import { holdKnown } from './known-values.js'
 import { rewriteNode } from './rewriting.js'
 import type { Settings } from './rule.js'
 import { PROVIDER_FORMS } from './rules/provider-forms.js'
+import { QUICK_FORMS } from './rules/quick-forms.js'
+
+const FORMS = { cpu: QUICK_FORMS, webgpu: PROVIDER_FORMS }
 
 /**
- * The finished graph in operators that the execution provider runs (Settings.forms), inside of subgraphs too. Inputs,
- * outputs and all values of the graph keep their names.
+ * The finished graph in operators that the execution provider runs, and runs quickly (Settings.forms), inside of
+ * subgraphs too. Inputs, outputs and all values of the graph keep their names.
  *
  * @throws UnsupportedOperatorError for a form that can't be said otherwise
  */
 export function adaptToProvider(graph: Graph, settings: Settings): Graph {
-  if (settings.forms === 'cpu') return graph
   const builder = new GraphBuilder({ ...graph, nodes: [] })
   builder.reserve(graph.nodes)
   return adapted(graph, builder, settings)
@@ -21,14 +25,18 @@ export function adaptToProvider(graph: Graph, settings: Settings): Graph {
 function adapted(graph: Graph, builder: GraphBuilder, settings: Settings): Graph {
   const place = { graph, builder, settings, active: true, note: () => undefined }
   const add = (node: Node): void => {
-    const form = node.domain === '' ? PROVIDER_FORMS.get(node.op) : undefined
-    const nodes = form?.applies(node, builder) === true ? rewriteNode(node, form.rewrite, place) : undefined
-    if (nodes === undefined) builder.push(withAdaptedBodies(node, builder, settings))
-    else nodes.forEach(add)
+    const form = node.domain === '' ? FORMS[settings.forms].get(node.op) : undefined
+    const applies = form?.applies(node, builder, graph) === true
+    const nodes = applies ? rewriteNode(node, form.rewrite, place) : undefined
+    if (nodes === undefined) {
+      builder.push(withAdaptedBodies(node, builder, settings))
+      if (settings.forms === 'cpu') holdKnown(node, builder)
+    } else nodes.forEach(add)
   }
   graph.nodes.forEach(add)
   const { nodes, initializers } = builder.current()
-  return { ...graph, nodes, initializers }
+  const needed = new Set(graph.outputs.map(({ name }) => name))
+  return { ...graph, nodes: prune(nodes, needed), initializers }
 }
 
 function withAdaptedBodies(node: Node, outer: GraphBuilder, settings: Settings): Node {

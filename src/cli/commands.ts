@@ -15,6 +15,20 @@ export function withCommands(parser: Argv): Argv {
     )
     .command(
       onDemand(
+        'batch <runs..>',
+        'Replay many recorded runs, one after another, into one tree of results',
+        async () => (await import('./batch.js')).batchCommand,
+      ),
+    )
+    .command(
+      onDemand(
+        'merge <parts..>',
+        'Join parts of a run (run --intervals) into the tables that one run gives',
+        async () => (await import('./merge.js')).mergeCommand,
+      ),
+    )
+    .command(
+      onDemand(
         'inspect <checkpoints>',
         'Look an archive of checkpoints over: steps, tensors, and what is wrong with it',
         async () => (await import('./inspect.js')).inspectCommand,

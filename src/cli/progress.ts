@@ -9,7 +9,8 @@ export interface ProgressDisplay {
   stop(): void
 }
 
-const LOOKS = {
+/** How bars look. */
+export const BAR_LOOKS = {
   barCompleteChar: '█',
   barIncompleteChar: '░',
   barsize: 24,
@@ -20,8 +21,8 @@ const LOOKS = {
   linewrap: true,
 } as const
 
-/** Intervals are counted in thousandths, so that the bar moves within one. */
-const RESOLUTION = 1000
+/** Intervals and runs are counted in thousandths, so that a bar moves within one. */
+export const BAR_RESOLUTION = 1000
 
 export function progressDisplay(stream: NodeJS.WriteStream): ProgressDisplay {
   return stream.isTTY ? new Bar(stream) : quiet(stream)
@@ -45,7 +46,7 @@ class Bar implements ProgressDisplay {
 
   update(progress: ReplayProgress): void {
     this.bar ??= this.start(progress.intervals)
-    this.bar.update(Math.round(progress.done * RESOLUTION), {
+    this.bar.update(Math.round(progress.done * BAR_RESOLUTION), {
       phase: progress.phase,
       interval: `${Math.min(progress.intervals, Math.floor(progress.done) + 1)}/${progress.intervals}`,
       loss: Number.isFinite(progress.loss) ? progress.loss.toFixed(4) : '...',
@@ -68,9 +69,9 @@ class Bar implements ProgressDisplay {
     const bar = new cliProgress.SingleBar({
       stream: this.stream,
       format: '{phase} {bar} interval {interval} · loss {loss} · residual {residual} · {left} left',
-      ...LOOKS,
+      ...BAR_LOOKS,
     })
-    bar.start(intervals * RESOLUTION, 0, {
+    bar.start(intervals * BAR_RESOLUTION, 0, {
       phase: 'replaying',
       interval: `1/${intervals}`,
       loss: '...',
@@ -95,7 +96,7 @@ export function countDisplay(
   const bar = new cliProgress.SingleBar({
     stream,
     format: `${what} {bar} {value}/{total} · {eta_formatted} left`,
-    ...LOOKS,
+    ...BAR_LOOKS,
   })
   return {
     update: (done, total) => {

@@ -177,6 +177,6 @@ function wholeNumber(option: string, value: number): number {
 }
 
 function powerOfTwo(option: string, value: number): number {
-  if (Number.isSafeInteger(value) && value >= 2 && Number.isInteger(Math.log2(value))) return value
-  throw new UsageError(`${option} ${value}: a power of two from 2 on is needed (2 is one Simpson panel)`)
+  if (Number.isSafeInteger(value) && value >= 1 && Number.isInteger(Math.log2(value))) return value
+  throw new UsageError(`${option} ${value}: a power of two is needed (2 is one Simpson panel)`)
 }

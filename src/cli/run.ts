@@ -8,10 +8,9 @@ import { startWorkers } from '../replay/workers/start.js'
 import { checkpointCommand } from './checkpoint-options.js'
 import type { Command } from './commands.js'
 import { onInterrupt } from './interrupt.js'
-import { formatSeconds, progressDisplay } from './progress.js'
+import { progressDisplay } from './progress.js'
 import { resumeLine } from './resume-line.js'
 import { readRunOptions, RUN_OPTIONS } from './run-options.js'
-import { colors } from './text.js'
 
 /**
  * V8 lets the space for new objects grow with the time that a process runs, up to 48 MB, which a long replay has no use
@@ -95,7 +94,8 @@ async function run(argv: RunArguments): Promise<number> {
       process.stderr.write(interrupted(argv, interruption))
       return EXIT.interrupted
     }
-    await report(argv, result, formatSeconds((Date.now() - started) / 1000))
+    const { report } = await import('./report-run.js')
+    await report({ out: argv.out, json: argv.json, manifest: result.manifest, started })
     return exitCode(result)
   } finally {
     workers.stop()
@@ -116,35 +116,4 @@ function interrupted({ out }: RunArguments, how: Interruption | undefined): stri
     `interrupted: ${how.finished} of ${how.intervals} intervals are finished and stay in ${out}; to go on:\n` +
     `  ${resumeLine(process.argv.slice(2))}\n`
   )
-}
-
-async function report(argv: RunArguments, { manifest }: RunResult, seconds: string): Promise<void> {
-  const { openResults } = await import('../tables/read.js')
-  const { summarize } = await import('../analysis/summary.js')
-  const results = await openResults(argv.out)
-  const summary = summarize(await results.readTable('steps'), await results.readTable('tensors'))
-  const { tolerance, out } = argv
-  if (argv.json) {
-    const facts = {
-      out,
-      status: manifest.status,
-      tolerance,
-      result: manifest.result,
-      batchnorm: manifest.model.batchnorm ?? null,
-      ...summary,
-      tables: manifest.tables,
-    }
-    process.stdout.write(`${JSON.stringify(facts, null, 2)}\n`)
-    return
-  }
-  const facts = {
-    summary,
-    manifest,
-    out,
-    tolerance,
-    noiseFloor: Number(manifest.result.noise_floor),
-    seconds,
-  }
-  const { renderSummary } = await import('./summary.js')
-  process.stdout.write(renderSummary(facts, colors()))
 }

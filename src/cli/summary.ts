@@ -1,4 +1,6 @@
 import type { Colors } from 'picocolors/types.js'
+import { apart } from '../analysis/curvature.js'
+import type { Curvature } from '../analysis/curvature.js'
 import type { LayerSummary, RunSummary, SplitSummary } from '../analysis/summary.js'
 import type { Manifest } from '../tables/manifest.js'
 import { exponent, grouped, number, percent, signed, sparkline, table } from './text.js'
@@ -7,8 +9,9 @@ export interface SummaryFacts {
   readonly summary: RunSummary
   readonly manifest: Manifest
   readonly out: string
-  readonly tolerance: number
-  readonly noiseFloor: number
+  readonly curvature: Curvature
+  /** Where the straight segments between checkpoints are doubtful. */
+  readonly warnings: readonly string[]
   readonly seconds: string
 }
 
@@ -24,8 +27,11 @@ export function renderSummary(facts: SummaryFacts, color: Colors): string {
     '',
     ...headline(facts, color),
     ...batchNorm(facts),
+    ...samples(facts),
+    ...messages(facts, color),
     '',
     ...losses(facts, color),
+    ...warnings(facts, color),
     '',
     ...shares(summary, color),
     '',
@@ -54,32 +60,74 @@ function batchNorm({ manifest: { model, options } }: SummaryFacts): string[] {
   return model.batchnorm === 'running' ? ['  BatchNorm on the running statistics of each checkpoint'] : []
 }
 
-function losses({ summary, tolerance, noiseFloor }: SummaryFacts, color: Colors): string[] {
-  const head = ['', 'loss', 'change', 'LCA sums to', 'largest residual', 'converged', 'loss over the run']
+/** What is only a sample, and where its uncertainty stands. */
+function samples({ manifest }: SummaryFacts): string[] {
+  return manifest.data.flatMap(({ split, samples: count, sample }) => {
+    const population = (sample as { population: number } | undefined)?.population
+    if (population === undefined) return []
+    return [
+      `  ${split}: a random sample of ${grouped(count)} of ${grouped(population)}; standard errors are in lca_se and loss_change_se`,
+    ]
+  })
+}
+
+/** What happened on the way that changes how results came about. */
+function messages({ manifest }: SummaryFacts, color: Colors): string[] {
+  const list = (manifest.result.messages as readonly string[] | undefined) ?? []
+  return list.map((message) => `  ${color.yellow('note')}: ${message}`)
+}
+
+function losses({ summary, manifest }: SummaryFacts, color: Colors): string[] {
+  const restricted = summary.splits.some((s) => Number.isNaN(s.largestResidual))
+  const head = [
+    '',
+    'loss',
+    'change',
+    'LCA sums to',
+    restricted ? 'rest' : 'largest residual',
+    'converged',
+    'loss over the run',
+  ]
   const rows = summary.splits.map((s) => [
     s.split,
     `${number(s.lossFrom)} → ${number(s.lossTo)}`,
     signed(s.lossChange),
     signed(s.lca),
-    exponent(s.largestResidual),
+    restricted ? signed(s.lossChange - s.lca) : exponent(s.largestResidual),
     `${s.converged} of ${summary.intervals}`,
     sparkline(s.losses),
   ])
-  const worst = Math.max(...summary.splits.map((s) => s.largestResidual))
-  const lines = table([head, ...rows], color)
-  if (worst <= tolerance)
-    return [
-      ...lines,
-      `  ${color.green('conserved')}: in every interval the parts sum to the measured change within ${exponent(worst)} (tolerance ${tolerance})`,
-    ]
-  const open = summary.intervals - summary.splits[0]!.converged
-  return [
-    ...lines,
-    `  ${color.yellow('not converged')}: ${open} of ${summary.intervals} intervals miss the tolerance ${tolerance}, by ${exponent(worst)} at worst; ` +
-      (tolerance < noiseFloor
-        ? `float32 rounding alone is about ${exponent(noiseFloor)}: raise --tolerance`
-        : 'raise --max-splits or --tolerance'),
-  ]
+  return [...table([head, ...rows], color), verdict(summary, manifest, color)]
+}
+
+/** Whether LCA is conserved; where it is restricted to some tensors, whether its integral converged. */
+function verdict({ splits, intervals }: RunSummary, { result, options }: Manifest, color: Colors): string {
+  const [tolerance, worst] = [Number(options.tolerance), Number(result.largest_residual)]
+  const [noiseFloor, open] = [Number(result.noise_floor), intervals - splits[0]!.converged]
+  const restricted = splits.some((s) => Number.isNaN(s.largestResidual))
+  if (open === 0)
+    return restricted
+      ? `  ${color.green('converged')}: the integral of these tensors' gradient, by its estimated error of at most ${exponent(worst)} (tolerance ${tolerance}); the others carry the rest`
+      : `  ${color.green('conserved')}: in every interval the parts sum to the measured change within ${exponent(residualOf(splits))} (tolerance ${tolerance})`
+  return (
+    `  ${color.yellow('not converged')}: ${open} of ${intervals} intervals miss the tolerance ${tolerance}, by ${exponent(worst)} at worst; ` +
+    (tolerance < noiseFloor
+      ? `float32 rounding alone is about ${exponent(noiseFloor)}: raise --tolerance`
+      : 'raise --max-splits or --tolerance')
+  )
+}
+
+function residualOf(splits: readonly SplitSummary[]): number {
+  return Math.max(...splits.map((s) => s.largestResidual))
+}
+
+/** How far checkpoints are apart, where it is more than a step, and what is doubtful about that. */
+function warnings({ curvature, warnings: list, manifest }: SummaryFacts, color: Colors): string[] {
+  const stride = curvature.stride.max > 1 ? [`  checkpoints are ${apart(curvature)} apart`] : []
+  // intervals at the limit are told of by the verdict already
+  const told = list.filter((text) => !text.includes(`parts: raise --max-splits`))
+  const shown = manifest.result.converged < manifest.result.intervals ? told : list
+  return [...stride, ...shown.map((text) => `  ${color.yellow('doubtful')}: ${text}`)]
 }
 
 function shares(summary: RunSummary, color: Colors): string[] {

@@ -1,6 +1,7 @@
 import { DataError } from '../errors.js'
 import { firstNotFinite, isFloat, type DType, type TypedArray } from '../tensor.js'
 import { allocate, copy, fill, showIndex } from './fill.js'
+import type { Place } from '../io/stored-array.js'
 import type { ReadableArray } from './stored-array.js'
 import { normalizer, type Transform } from './transform.js'
 
@@ -44,6 +45,16 @@ export async function readFloats(
     return converted
   })
   return target
+}
+
+/** Where the bytes of an array lie that goes to the network as it is stored, if they lie in a file as in memory. */
+export function placeAsIs(
+  array: ReadableArray,
+  dtype: DType,
+  divisor: number,
+  normalized: boolean,
+): Place | undefined {
+  return array.dtype === dtype && divisor === 1 && !normalized ? array.place : undefined
 }
 
 /** Whether an array's elements are decoded to the type that the network takes. */

@@ -1,4 +1,5 @@
 import type { DType, TypedArray } from '../tensor.js'
+import type { Place } from '../io/stored-array.js'
 import type { Transform } from './transform.js'
 
 /** An axis of a network's input: its size, or the name of a size that only the data fixes. */
@@ -37,6 +38,8 @@ export interface Samples {
   readonly dtype: DType
   readonly sampleShape: readonly number[]
   readonly data: TypedArray
+  /** Where the very same bytes lie in a file, if they do. */
+  readonly place?: Place
 }
 
 /** The data of one split, converted to what the network takes. */

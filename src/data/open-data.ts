@@ -3,7 +3,7 @@ import { formatShape, isFloat, type DType } from '../tensor.js'
 import { openArrayFile } from './array-files.js'
 import { chooseArrays, type Choice } from './choose.js'
 import { checkContext, cutSequences } from './context.js'
-import { readFloats, readIntegers, readLabels } from './convert.js'
+import { placeAsIs, readFloats, readIntegers, readLabels } from './convert.js'
 import { fitSampleShape } from './fit.js'
 import { fitLayout } from './images/layout.js'
 import type { DataNeeds, DataOptions, DataSet, Dim, InputSpec, Samples, Scale, TargetSpec } from './needs.js'
@@ -111,7 +111,9 @@ async function readInput(
   const divisor = divisorOf(array, scale, notes)
   if (transform !== undefined) notes.push(`${array.where}: ${describeTransform(transform)}`)
   const normalization = transform && { transform, sampleShape }
-  return { dtype: spec.dtype, sampleShape, data: await readFloats(array, spec.dtype, divisor, normalization) }
+  const data = await readFloats(array, spec.dtype, divisor, normalization)
+  const place = placeAsIs(array, spec.dtype, divisor, transform !== undefined)
+  return { dtype: spec.dtype, sampleShape, data, ...(place && { place }) }
 }
 
 async function readTarget(

@@ -10,6 +10,8 @@ const CHECKSUM_DIGITS = 8
  * Methods throw the operating system's errors.
  */
 export class Journal {
+  private closed = false
+
   private constructor(
     private readonly descriptor: number,
     private length: number,
@@ -25,6 +27,8 @@ export class Journal {
 
   /** Adds a record. Where the disk refuses, the record is taken back, so that later ones don't stand behind half a line. */
   append(record: unknown): void {
+    // the number of a closed file may be another file's by now
+    if (this.closed) throw new Error('the journal is closed')
     const json = JSON.stringify(record)
     const line = Buffer.from(`${checksum(Buffer.from(json))} ${json}\n`)
     try {
@@ -43,6 +47,8 @@ export class Journal {
   }
 
   close(): void {
+    if (this.closed) return
+    this.closed = true
     closeSync(this.descriptor)
   }
 }

@@ -1,7 +1,7 @@
 import type { DType } from '../tensor.js'
 import { onnxCode } from './dtypes.js'
 import { prune, renamedValues } from './finish.js'
-import type { Graph, NamedValue, Node } from './graph.js'
+import type { Graph, NamedValue, Node, Shape } from './graph.js'
 import { NodeBuilder, PREFIX } from './node-builder.js'
 import { plainNode } from './plain-node.js'
 import { sameShape, staticShape } from './shapes/dims.js'
@@ -34,14 +34,19 @@ export class GraphBuilder extends NodeBuilder {
   }
 
   reshapeTo(value: string, shape: string): string {
-    return this.add('Reshape', [value, shape], { allowzero: 1 })
+    return this.add('Reshape', [this.beforeReshapes(value), shape], { allowzero: 1 })
   }
 
   /** A value reshaped to sizes of which one at most is -1 (what is left). */
   reshape(value: string, sizes: readonly number[]): string {
-    const wanted = staticShape(this.shapeOf(value))
-    if (wanted?.length === sizes.length && wanted.every((size, i) => size === sizes[i])) return value
-    return this.reshapeTo(value, this.integers(sizes))
+    const source = [value, this.beforeReshapes(value)].find((one) => hasSizes(this.shapeOf(one), sizes))
+    return source ?? this.reshapeTo(value, this.integers(sizes))
+  }
+
+  /** The value whose elements a chain of reshapes lays out: one reshape more makes the others superfluous. */
+  beforeReshapes(value: string): string {
+    const node = this.producer(value)
+    return node?.domain === '' && RESHAPES.has(node.op) ? this.beforeReshapes(node.inputs[0]!) : value
   }
 
   /** A shape for Reshape: with one symbol and no zero, -1 says it without a Shape node. */
@@ -74,8 +79,16 @@ export class GraphBuilder extends NodeBuilder {
     return this.info(value).dtype === dtype ? value : this.add('Cast', [value], { to: onnxCode(dtype) })
   }
 
+  /** A value with its axes in another order; of a transposed value it is one Transpose, or none. */
   transpose(value: string, order: readonly number[]): string {
-    return order.every((axis, i) => axis === i) ? value : this.add('Transpose', [value], { perm: order })
+    if (order.every((axis, i) => axis === i)) return value
+    const { op, domain, inputs, attributes } = this.producer(value) ?? {}
+    const before = op === 'Transpose' && domain === '' ? attributes?.get('perm')?.ints.map(Number) : undefined
+    if (before === undefined) return this.add('Transpose', [value], { perm: order })
+    return this.transpose(
+      inputs![0]!,
+      order.map((axis) => before[axis]!),
+    )
   }
 
   mul(a: string, b: string): string {
@@ -145,4 +158,14 @@ export class GraphBuilder extends NodeBuilder {
     const copied = [...outputs].filter(([name, value]) => name !== value && !value.startsWith(PREFIX))
     return [...this.named(own), ...copied.map(([name, value]) => plainNode('Identity', [value], name))]
   }
+}
+
+/** Operators that lay the elements of a tensor out anew in their order. */
+const RESHAPES = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'])
+
+/** Whether a value of a shape is laid out by the sizes already; -1 stands for one size, whatever it is. */
+function hasSizes(shape: Shape | undefined, sizes: readonly number[]): boolean {
+  return (
+    shape?.length === sizes.length && shape.every((dim, axis) => sizes[axis] === -1 || dim === sizes[axis])
+  )
 }

@@ -2,14 +2,14 @@ import type { TableEntry } from '../tables/manifest.js'
 import type { Granularity } from '../tables/schema.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import type { Arrays } from './allocation.js'
-import { BlockSums } from './block-sums.js'
 import { IntervalRows } from './interval-rows.js'
 import type { IntervalRecord } from './records.js'
 import { blockRows, totalRows } from './rows.js'
 import type { IntervalFacts, TableSink } from './rows.js'
 import { fileNames } from './store/store.js'
 import type { LcaTensor } from './tensors.js'
-import { addBlock, BLOCK_INTERVALS, SumsFile } from './totals.js'
+import { addBlock, addToBlock, BLOCK_INTERVALS, SumsFile } from './totals.js'
+import type { IntervalRange } from './totals.js'
 
 /** A sink whose rows can be closed into parts, and that goes on behind parts closed before. */
 export interface ReplaySink extends TableSink {
@@ -46,13 +46,7 @@ export function intervalsAtOnce(parameters: number, splits: number): number {
 
 /** Turns finished intervals into rows and totals. */
 export class Advance {
-  private readonly sums: BlockSums
-  /** Intervals before this one have their rows. */
-  private written = 0
-
-  constructor(private readonly context: AdvanceContext) {
-    this.sums = new BlockSums(context.arrays, context.splits.length)
-  }
+  constructor(private readonly context: AdvanceContext) {}
 
   /** The file of totals after so many intervals; undefined where no block has ended. */
   totalsAt(intervals: number): string | undefined {
@@ -69,25 +63,21 @@ export class Advance {
       : fileNames.block(intervals)
   }
 
-  /**
-   * Writes the rows of the next interval, all earlier ones having theirs, while engines are at work on others.
-   * @param from where the step begins that it belongs to
-   */
-  addEarly(from: number, record: IntervalRecord): void {
-    if (record.interval < this.written) return
-    this.writeRows(record)
-    this.sums.addEarly(record.interval, () => this.path(this.blockAt(from)))
-    this.written = record.interval + 1
+  /** Writes the rows of an interval, whose arrays and those that it looks back on are in the store. */
+  writeRows(record: IntervalRecord): void {
+    const { arrays, tensors, granularity, sink, splits } = this.context
+    splits.forEach((_, split) => {
+      const facts = this.factsOf(record, split)
+      new IntervalRows(arrays, tensors, granularity, sink, facts, split).write(record.interval > 0)
+    })
   }
 
-  /** Adds intervals `from` to `to`, all of one block, to the tables and the totals. Returns the tables so far. */
-  add(from: number, records: readonly IntervalRecord[]): readonly TableEntry[] {
-    const to = from + records.length
+  /** Adds intervals `from` to `to`, all of one block, to the totals, and closes the parts of the tables. */
+  end(from: number, to: number): readonly TableEntry[] {
     const { range, sink, arrays } = this.context
-    for (const record of records) this.addEarly(from, record)
-    this.addTotals({ from, to })
-    const block = fileNames.block(to)
+    this.addTotals({ from, to, hasPrevious: from > 0 })
     if (this.blockAt(to) === undefined) {
+      const block = fileNames.block(to)
       if (range.part) this.writeBlock(block, Math.floor(from / BLOCK_INTERVALS))
       arrays.store.remove(block)
     }
@@ -102,25 +92,14 @@ export class Advance {
     })
   }
 
-  private addTotals(range: { readonly from: number; readonly to: number }): void {
+  private addTotals(range: IntervalRange): void {
     const { arrays, splits } = this.context
+    const path = (name: string | undefined) => (name === undefined ? undefined : arrays.store.path(name))
     const block = arrays.store.path(fileNames.block(range.to))
-    this.sums.write(range, { before: this.path(this.blockAt(range.from)), after: block })
+    addToBlock(arrays, splits.length, range, { before: path(this.blockAt(range.from)), after: block })
     if (this.blockAt(range.to) !== undefined) return
-    const [before, after] = [this.path(this.totalsAt(range.from)), this.path(this.totalsAt(range.to))!]
+    const [before, after] = [path(this.totalsAt(range.from)), path(this.totalsAt(range.to))!]
     addBlock(arrays, splits.length, { before, block, after })
-  }
-
-  private path(name: string | undefined): string | undefined {
-    return name === undefined ? undefined : this.context.arrays.store.path(name)
-  }
-
-  private writeRows(record: IntervalRecord): void {
-    const { arrays, tensors, granularity, sink, splits } = this.context
-    splits.forEach((_, split) => {
-      const facts = this.factsOf(record, split)
-      new IntervalRows(arrays, tensors, granularity, sink, facts, split).write(record.interval > 0)
-    })
   }
 
   private factsOf(record: IntervalRecord, split: number): IntervalFacts {

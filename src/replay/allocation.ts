@@ -1,17 +1,37 @@
 import type { FloatArray } from '../tensor.js'
 import type { ArrayFile } from './store/array-file.js'
 import { withFiles, writeFile } from './store/array-file.js'
-import { withBuffers } from './store/chunk-buffers.js'
-import type { ChunkBuffers } from './store/chunk-buffers.js'
-import { combine } from './store/combine.js'
 import { CHUNK } from './store/layout.js'
 import type { Layout, Piece } from './store/layout.js'
 import { fileNames } from './store/store.js'
 import type { ReplayStore, WeightElements } from './store/store.js'
+import { WEIGHT_ARRAYS } from './workers/point.js'
+
+/**
+ * Arrays of a chunk's length that are used again and again: making them anew for every interval costs more than what is
+ * computed in them. Whoever takes some is done with them before anyone else takes any.
+ */
+export class Buffers {
+  private readonly arrays: Float64Array[] = []
+  private readonly weights: FloatArray[] = []
+
+  /** So many arrays of float64; what they hold is anything. */
+  take(count: number): readonly Float64Array[] {
+    while (this.arrays.length < count) this.arrays.push(new Float64Array(CHUNK))
+    return this.arrays.slice(0, count)
+  }
+
+  /** Two arrays for weights. */
+  pair(elements: WeightElements): readonly [FloatArray, FloatArray] {
+    while (this.weights.length < 2) this.weights.push(new WEIGHT_ARRAYS[elements](CHUNK))
+    return [this.weights[0]!, this.weights[1]!]
+  }
+}
 
 /** Where the arrays of a replay lie. */
 export interface Arrays {
   readonly store: ReplayStore
+  readonly buffers: Buffers
   /** Of the tensors that LCA is allocated to; the first ones of the files of weights. */
   readonly layout: Layout
   readonly weightElements: WeightElements
@@ -23,35 +43,18 @@ export class MovementReader {
   private readonly end: FloatArray
 
   constructor(
-    { weightElements }: Pick<Arrays, 'weightElements'>,
+    { weightElements, buffers }: Pick<Arrays, 'weightElements' | 'buffers'>,
     private readonly files: readonly [ArrayFile, ArrayFile],
-    buffers: ChunkBuffers,
   ) {
-    this.start = buffers.of(weightElements, CHUNK)
-    this.end = buffers.of(weightElements, CHUNK)
+    const [start, end] = buffers.pair(weightElements)
+    this.start = start
+    this.end = end
   }
 
   read(offset: number, count: number): { readonly from: FloatArray; readonly to: FloatArray } {
     const position = offset * this.start.BYTES_PER_ELEMENT
     const [from, to] = [this.start.subarray(0, count), this.end.subarray(0, count)]
     return { from: this.files[0].read(from, position), to: this.files[1].read(to, position) }
-  }
-}
-
-/** Reads files of gradients or LCA, chunk by chunk, into arrays that the next chunk overwrites. */
-export class TermReader {
-  private readonly buffers: readonly Float64Array[]
-
-  constructor(
-    private readonly files: readonly ArrayFile[],
-    buffers: ChunkBuffers,
-  ) {
-    this.buffers = files.map(() => buffers.float64(CHUNK))
-  }
-
-  read(offset: number, count: number): Float64Array[] {
-    const position = offset * Float64Array.BYTES_PER_ELEMENT
-    return this.files.map((file, i) => file.read(this.buffers[i]!.subarray(0, count), position))
   }
 }
 
@@ -81,21 +84,12 @@ export function allocate(
   const results = combinations.map(() => layout.tensors.map(() => 0))
   withFiles(
     names.map((name) => store.path(name)),
-    ([from, to, ...files]) => {
+    ([from, to, ...terms]) => {
       writeFile(store.path(fileNames.lca(interval, split)), (out) => {
-        withBuffers((buffers) => {
-          const movement = new MovementReader(arrays, [from!, to!], buffers)
-          const terms = new TermReader(files, buffers)
-          const sum = buffers.float64(CHUNK)
-          for (const { offset, count, pieces } of layout.chunks()) {
-            const ends = movement.read(offset, count)
-            const values = terms.read(offset, count)
-            combinations.forEach((coefficients, index) => {
-              const lca = combine(sum.subarray(0, count), values, coefficients)
-              multiply(lca, ends.from, ends.to, pieces, results[index]!)
-              if (index === 0) out.write(lca, offset * lca.BYTES_PER_ELEMENT)
-            })
-          }
+        const movement = new MovementReader(arrays, [from!, to!])
+        allocateChunks(arrays, movement, terms, combinations, (index, offset, lca, pieces) => {
+          if (index === 0) out.write(lca, offset * lca.BYTES_PER_ELEMENT)
+          addPieces(results[index]!, lca, pieces)
         })
       })
     },
@@ -103,21 +97,55 @@ export function allocate(
   return results
 }
 
-/** Multiplies an integral with the movement, in place, and adds the products to the sums of their tensors. */
-function multiply(
-  integral: Float64Array,
-  start: FloatArray,
-  end: FloatArray,
-  pieces: readonly Piece[],
-  sums: number[],
+type Visit = (combination: number, offset: number, lca: Float64Array, pieces: readonly Piece[]) => void
+
+function allocateChunks(
+  { layout, buffers }: Arrays,
+  movement: MovementReader,
+  terms: readonly ArrayFile[],
+  combinations: readonly (readonly number[])[],
+  visit: Visit,
 ): void {
+  const [out, ...arrays] = buffers.take(terms.length + 1)
+  for (const { offset, count, pieces } of layout.chunks()) {
+    const { from, to } = movement.read(offset, count)
+    const values = terms.map((file, i) => file.read(arrays[i]!.subarray(0, count), offset * BYTES))
+    combinations.forEach((coefficients, index) => {
+      const lca = combine(out!.subarray(0, count), values, coefficients)
+      multiplyByMovement(lca, from, to)
+      visit(index, offset, lca, pieces)
+    })
+  }
+}
+
+const BYTES = Float64Array.BYTES_PER_ELEMENT
+
+/** A linear combination of arrays, terms added in their order. */
+function combine(
+  out: Float64Array,
+  terms: readonly Float64Array[],
+  coefficients: readonly number[],
+): Float64Array {
+  out.fill(0)
+  for (const [k, term] of terms.entries()) {
+    const coefficient = coefficients[k] ?? 0
+    if (coefficient !== 0) addMultiple(out, term, coefficient)
+  }
+  return out
+}
+
+function addMultiple(out: Float64Array, term: Float64Array, coefficient: number): void {
+  for (let i = 0; i < out.length; i += 1) out[i]! += coefficient * term[i]!
+}
+
+function multiplyByMovement(values: Float64Array, from: FloatArray, to: FloatArray): void {
+  for (let i = 0; i < values.length; i += 1) values[i]! *= to[i]! - from[i]!
+}
+
+function addPieces(sums: number[], values: Float64Array, pieces: readonly Piece[]): void {
   for (const { tensor, from, to } of pieces) {
     let sum = sums[tensor]!
-    for (let i = from; i < to; i += 1) {
-      const lca = integral[i]! * (end[i]! - start[i]!)
-      integral[i] = lca
-      sum += lca
-    }
+    for (let i = from; i < to; i += 1) sum += values[i]!
     sums[tensor] = sum
   }
 }
@@ -133,7 +161,7 @@ export interface SumPlace {
 
 /** Adds a gradient to a sum that lies in a file and begins with the first one: sum += weight * gradient. */
 export function addToSum(
-  { store, layout }: Arrays,
+  { store, layout, buffers }: Arrays,
   sum: string,
   gradient: string,
   { weight, first, last }: SumPlace,
@@ -145,17 +173,14 @@ export function addToSum(
   const names = first ? [gradient] : [gradient, sum]
   withFiles(
     names.map((name) => store.path(name)),
-    (files) => {
+    (terms) => {
       writeFile(store.path(`${sum}.next`), (out) => {
-        withBuffers((buffers) => {
-          const terms = new TermReader(files, buffers)
-          const total = buffers.float64(CHUNK)
-          for (const { offset, count } of layout.chunks()) {
-            const values = terms.read(offset, count).toReversed()
-            const next = combine(total.subarray(0, count), values, first ? [weight] : [1, weight])
-            out.write(next, offset * next.BYTES_PER_ELEMENT)
-          }
-        })
+        const [total, ...arrays] = buffers.take(terms.length + 1)
+        for (const { offset, count } of layout.chunks()) {
+          const values = terms.map((file, i) => file.read(arrays[i]!.subarray(0, count), offset * BYTES))
+          const next = combine(total!.subarray(0, count), values.toReversed(), first ? [weight] : [1, weight])
+          out.write(next, offset * BYTES)
+        }
       })
     },
   )

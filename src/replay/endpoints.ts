@@ -11,7 +11,7 @@ import type { Movement } from './workers/messages.js'
 export type Endpoint = Omit<EndpointRecord, 'kind'>
 
 export interface EndpointsContext {
-  readonly evaluator: Evaluator
+  readonly evaluator: Pick<Evaluator, 'evaluate'>
   readonly weights: WeightFiles
   readonly splits: readonly ReplaySplit[]
   readonly cut: Cut

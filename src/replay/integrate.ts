@@ -19,7 +19,7 @@ import type { GroupResult } from './workers/messages.js'
 export interface Integrator {
   readonly arrays: Arrays
   readonly tensors: readonly LcaTensor[]
-  readonly evaluator: Evaluator
+  readonly evaluator: Pick<Evaluator, 'evaluate'>
   readonly weights: WeightFiles
   /** Loss and gradient at a checkpoint, on every split. */
   readonly endpoint: (checkpoint: number) => Promise<Endpoint>

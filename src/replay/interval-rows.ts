@@ -1,12 +1,11 @@
 import type { Granularity } from '../tables/schema.js'
-import { MovementReader, TermReader } from './allocation.js'
+import { MovementReader } from './allocation.js'
 import type { Arrays } from './allocation.js'
 import { parameterRow, stepRow, tensorRow, unitRows } from './rows.js'
 import type { IntervalFacts, TableSink } from './rows.js'
 import { TensorSums, UnitSums } from './statistics.js'
 import type { IntervalElements } from './statistics.js'
 import { withFiles } from './store/array-file.js'
-import { withBuffers } from './store/chunk-buffers.js'
 import type { Chunk, Piece } from './store/layout.js'
 import { fileNames } from './store/store.js'
 import type { LcaTensor } from './tensors.js'
@@ -44,15 +43,15 @@ export class IntervalRows {
     withFiles(
       names.map((name) => this.arrays.store.path(name)),
       ([from, to, ...files]) => {
-        withBuffers((buffers) => {
-          const movement = new MovementReader(this.arrays, [from!, to!], buffers)
-          const terms = new TermReader(files, buffers)
-          for (const chunk of this.arrays.layout.chunks()) {
-            const { offset, count } = chunk
-            const [lca, start, previous] = terms.read(offset, count)
-            this.addChunk(chunk, { ...movement.read(offset, count), lca: lca!, start: start!, previous })
-          }
-        })
+        const movement = new MovementReader(this.arrays, [from!, to!])
+        const buffers = this.arrays.buffers.take(files.length)
+        for (const chunk of this.arrays.layout.chunks()) {
+          const { offset, count } = chunk
+          const [lca, start, previous] = files.map((file, i) =>
+            file.read(buffers[i]!.subarray(0, count), offset * Float64Array.BYTES_PER_ELEMENT),
+          )
+          this.addChunk(chunk, { ...movement.read(offset, count), lca: lca!, start: start!, previous })
+        }
       },
     )
     this.finishEmpty(this.tensors.length)

@@ -1,5 +1,5 @@
 import { readFileSync, renameSync, rmSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, readdir } from 'node:fs/promises'
 import { uptime } from 'node:os'
 import { join } from 'node:path'
 import { Journal } from '../io/journal.js'
@@ -20,15 +20,21 @@ export class ReplayJournal {
     private count: number,
   ) {}
 
-  /** Opens the journal of a folder. Throws ResultsError when the disk refuses. */
-  static open(folder: string): {
+  /**
+   * Opens the journal of a folder. Throws ResultsError when the disk refuses.
+   * @param boot tells one start of the system from another
+   */
+  static open(
+    folder: string,
+    boot = bootOf(),
+  ): {
     readonly journal: ReplayJournal
     readonly records: readonly ReplayRecord[]
   } {
     try {
-      const opened = trusted(join(folder, JOURNAL_FILE))
+      const opened = trusted(join(folder, JOURNAL_FILE), boot)
       const journal = new ReplayJournal(folder, opened.journal, opened.records.length)
-      journal.append({ kind: 'begin', boot: bootOf() })
+      journal.append({ kind: 'begin', boot })
       return { journal, records: opened.records }
     } catch (error) {
       throw diskError(join(folder, JOURNAL_FILE), error)
@@ -44,14 +50,11 @@ export class ReplayJournal {
     }
   }
 
-  /**
-   * Brings the files that the records so far rest on to the disk, and says so in the journal.
-   * @param names of the files, all in the journal's folder
-   */
-  async sync(names: Iterable<string>): Promise<void> {
+  /** Brings everything that the records so far speak of to the disk, and says so in the journal. */
+  async sync(): Promise<void> {
     const records = this.count
     try {
-      for (const name of names) await syncFile(join(this.folder, name))
+      for (const name of await readdir(this.folder)) await syncFile(join(this.folder, name))
       if (process.platform !== 'win32') await syncFile(this.folder)
       this.append({ kind: 'synced', records })
       this.journal.sync()
@@ -66,14 +69,16 @@ export class ReplayJournal {
 }
 
 /** The records that can be relied on: all while the machine ran on, else those before the last sync. */
-function trusted(path: string): { journal: Journal; records: ReplayRecord[] } {
+function trusted(path: string, boot: string): { journal: Journal; records: ReplayRecord[] } {
   const opened = Journal.open(path)
   const records = opened.records as ReplayRecord[]
   const begun = records.findLast((record) => record.kind === 'begin')
-  if (begun === undefined || begun.boot === bootOf()) return { journal: opened.journal, records }
+  if (begun === undefined || begun.boot === boot) return { journal: opened.journal, records }
   const synced = records.findLast((record) => record.kind === 'synced')
   opened.journal.close()
   const kept = records.slice(0, synced?.records ?? 0)
+  // it counts from now on however often the machine stops: files that only earlier records speak of may be gone
+  kept.push({ kind: 'synced', records: kept.length })
   const next = `${path}.next`
   rmSync(next, { force: true })
   const { journal } = Journal.open(next)

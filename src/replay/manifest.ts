@@ -121,7 +121,7 @@ function optionFacts(options: RunOptions, batchSize: number): Record<string, unk
   }
 }
 
-/** Options that say where things are or how fast they go, on which results don't depend. */
+/** Options that say where things are or how fast they go, on which results don't depend, and which part is asked for. */
 const WITHOUT_EFFECT = [
   'checkpoints',
   'model',
@@ -131,6 +131,7 @@ const WITHOUT_EFFECT = [
   'workers',
   'threads',
   'batch_size_given',
+  'intervals',
 ]
 
 /** What the results of a run depend on, inputs by their contents. */
@@ -180,6 +181,7 @@ export async function manifestFacts(
       intervals: outcome.intervals,
       converged: outcome.converged,
       largest_residual: outcome.largestError,
+      largest_estimate: outcome.largestEstimate,
       noise_floor: outcome.noiseFloor,
       evaluations: outcome.evaluations,
       messages: outcome.messages,

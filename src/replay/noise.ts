@@ -1,17 +1,16 @@
 import type { Cut } from '../engines/micro-batches.js'
-import { MovementReader, TermReader } from './allocation.js'
+import { MovementReader } from './allocation.js'
 import type { Arrays } from './allocation.js'
 import type { Endpoint } from './endpoints.js'
 import { meanLoss } from './loss.js'
 import { withFiles } from './store/array-file.js'
-import { withBuffers } from './store/chunk-buffers.js'
 import { fileNames } from './store/store.js'
 import type { WeightFiles } from './weight-files.js'
 import type { Evaluator } from './workers/evaluator.js'
 
 export interface NoiseContext {
   readonly arrays: Arrays
-  readonly evaluator: Evaluator
+  readonly evaluator: Pick<Evaluator, 'evaluate'>
   readonly weights: WeightFiles
   readonly cut: Cut
   readonly splits: readonly { readonly samples: number }[]
@@ -54,17 +53,18 @@ function firstOrderGap(arrays: Arrays, split: number): number {
   ]
   return withFiles(
     names.map((name) => store.path(name)),
-    ([from, to, ...files]) =>
-      withBuffers((buffers) => {
-        const movement = new MovementReader(arrays, [from!, to!], buffers)
-        const terms = new TermReader(files, buffers)
-        let gap = 0
-        for (const { offset, count } of layout.chunks()) {
-          const [a, b] = terms.read(offset, count)
-          const ends = movement.read(offset, count)
-          for (let i = 0; i < count; i += 1) gap += (a![i]! - b![i]!) * (ends.to[i]! - ends.from[i]!)
-        }
-        return gap
-      }),
+    ([from, to, ...files]) => {
+      const movement = new MovementReader(arrays, [from!, to!])
+      const buffers = arrays.buffers.take(files.length)
+      let gap = 0
+      for (const { offset, count } of layout.chunks()) {
+        const [a, b] = files.map((file, i) =>
+          file.read(buffers[i]!.subarray(0, count), offset * Float64Array.BYTES_PER_ELEMENT),
+        )
+        const ends = movement.read(offset, count)
+        for (let i = 0; i < count; i += 1) gap += (a![i]! - b![i]!) * (ends.to[i]! - ends.from[i]!)
+      }
+      return gap
+    },
   )
 }

@@ -40,7 +40,7 @@ export interface AdvanceRecord {
 export interface BatchRecord {
   readonly kind: 'batch size'
   readonly size: number
-  /** The first interval that has them; later ones that were finished before are computed again. */
+  /** The first interval that was not finished then; later ones that were stay as they are. */
   readonly from: number
   readonly message: string
 }

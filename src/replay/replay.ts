@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Granularity } from '../tables/schema.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import { Advance, intervalsAtOnce } from './advance.js'
@@ -94,6 +95,8 @@ class Replay {
   private readonly atOnce: number
   private readonly journal: ReplayJournal
   private advanced: number
+  /** Rows of all intervals before it are written, if not yet in closed parts. */
+  private written: number
   private advancing: Promise<void> = Promise.resolve()
   private lastSync = Date.now()
   /** Counts how often the unfinished intervals were begun: what an earlier attempt still finishes is dropped. */
@@ -112,6 +115,7 @@ class Replay {
     this.journal = journal
     this.state = new ReplayState(records, { from, batchSize: options.batchSize })
     this.advanced = this.state.advanced
+    this.written = this.advanced
     this.weights = new WeightFiles(arrays.store, trajectory.checkpoints, tensors, arrays.weightElements)
     this.atOnce = intervalsAtOnce(arrays.layout.size, splits.length)
     const { granularity } = options
@@ -129,7 +133,7 @@ class Replay {
   }
 
   async run(): Promise<Outcome> {
-    this.restore()
+    await this.restore()
     const interrupted = await this.untilAborted(this.allIntervals())
     if (interrupted) return this.state.outcome(true)
     const total = this.input.splits.length
@@ -142,44 +146,39 @@ class Replay {
   }
 
   /** Takes up what the journal holds, and clears what no record speaks of. */
-  private restore(): void {
-    const { state, input } = this
-    input.arrays.store.keepOnly(this.keptFiles())
+  private async restore(): Promise<void> {
+    const { state, advanced, input } = this
+    // what is removed here, what the disk holds of the journal may still speak of
+    if (state.advanced > this.range.from) await this.sync()
+    const names = [this.advance.totalsAt(advanced), this.advance.blockAt(advanced)].filter(
+      (name) => name !== undefined,
+    )
+    const kept = keptFiles(state, this.range.from, input.splits.length)
+    input.arrays.store.keepOnly(new Set([...kept, ...names]))
     this.sink.restore(state.tables)
     this.weights.take(state.endpoints)
     this.progress.finished(state.finishedIn(this.range), state.lastRecord)
   }
 
-  /** Names of the files that what is finished rests on. */
-  private keptFiles(): Set<string> {
-    const { state, advanced, input } = this
-    const sums = [this.advance.totalsAt(advanced), this.advance.blockAt(advanced)]
-    const kept = keptFiles(state, this.range.from, input.splits.length)
-    return new Set([...kept, ...sums.filter((name) => name !== undefined)])
-  }
-
   /** Returns whether the signal ended the work. */
   private async untilAborted(work: Promise<void>): Promise<boolean> {
     const { signal } = this.options
-    if (signal === undefined) {
-      await work
-      return false
-    }
-    let abort: (() => void) | undefined
+    let abort: () => void = () => undefined
     const aborted = new Promise<boolean>((resolve) => {
       abort = () => {
         resolve(true)
       }
-      if (signal.aborted) abort()
-      else signal.addEventListener('abort', abort)
+      if (signal?.aborted === true) abort()
+      else signal?.addEventListener('abort', abort)
     })
     try {
       return await Promise.race([work.then(() => false), aborted])
     } finally {
-      signal.removeEventListener('abort', abort!)
+      signal?.removeEventListener('abort', abort)
       this.attempt += 1
-      // a step that has begun to write is let finish
+      // what has begun to write is let finish: the next run writes to the same files
       await this.advancing.catch(() => undefined)
+      await this.weights.close()
     }
   }
 
@@ -192,9 +191,19 @@ class Replay {
       } catch (error) {
         if (!(error instanceof WorkerMemoryError)) throw error
         this.attempt += 1
-        await this.advancing
+        await this.settled()
         this.halve(error, before)
       }
+    }
+  }
+
+  /** Waits for what is being written; that it waited for a task that failed for want of memory is no harm. */
+  private async settled(): Promise<void> {
+    try {
+      await this.advancing
+    } catch (error) {
+      if (!(error instanceof WorkerMemoryError)) throw error
+      this.advancing = Promise.resolve()
     }
   }
 
@@ -211,7 +220,7 @@ class Replay {
         `${error.message}, with micro-batches of ${batchSize} samples; use fewer --workers, or a smaller --batch-size`,
       )
     const size = Math.ceil(batchSize / 2)
-    const message = `${error.message}; from interval ${first} on micro-batches have ${size} samples instead of ${batchSize}`
+    const message = `${error.message}; what is unfinished, from interval ${first} on, has micro-batches of ${size} samples instead of ${batchSize}`
     const record = { kind: 'batch size', size, from: first, message } as const
     this.journal.append(record)
     this.state.take(record)
@@ -220,6 +229,7 @@ class Replay {
 
   private async tryIntervals(): Promise<void> {
     const attempt = new Attempt(this.input, this.options, this.weights, this.state, this.attempt, {
+      isOver: (number) => number !== this.attempt,
       onSamples: (interval, split, samples) => {
         this.progress.samples(interval, split, samples)
       },
@@ -233,12 +243,15 @@ class Replay {
         this.record(record, attempt.number)
       },
     })
+    // an earlier process may have finished interval 0 and not this
+    if (this.state.advanced === 0) attempt.beginNoise()
     const pending = this.state.pending(this.range)
     let failed = false
     const lane = async (): Promise<void> => {
       for (const interval of pending) {
         if (failed || attempt.number !== this.attempt) return
         await attempt.interval(interval)
+        if (attempt.number !== this.attempt) return
         await this.advanceTo(this.state.unfinished(this.range), attempt)
       }
     }
@@ -260,20 +273,20 @@ class Replay {
     if (record.kind === 'interval') this.progress.finished(this.state.finishedIn(this.range), record)
   }
 
-  /** Writes rows and totals of whole steps of finished intervals, one step after another. */
+  /** Writes rows of finished intervals in their order, while others are computed, and totals of whole steps of them. */
   private advanceTo(finished: number, attempt: Attempt): Promise<void> {
     this.advancing = this.advancing.then(async () => {
-      while (this.nextStep() <= finished && this.advanced < this.range.to) await this.step(attempt)
-      this.addEarly(finished)
+      for (;;) {
+        if (this.written > this.advanced && this.written === this.nextStep()) await this.step(attempt)
+        if (this.written >= finished) break
+        this.advance.writeRows(this.state.interval(this.written)!)
+        this.written += 1
+        // workers are waiting to be heard
+        await setImmediate()
+      }
       if (Date.now() - this.lastSync > SYNC_MS) await this.sync()
     })
     return this.advancing
-  }
-
-  /** Writes rows of finished intervals before their step is whole, so that little is left to do when it is. */
-  private addEarly(finished: number): void {
-    for (let interval = this.advanced; interval < Math.min(finished, this.nextStep()); interval += 1)
-      this.advance.addEarly(this.advanced, this.state.interval(interval)!)
   }
 
   /** The end of the next step: steps end at multiples of their length and at the end of the run. */
@@ -285,14 +298,13 @@ class Replay {
   private async step(attempt: Attempt): Promise<void> {
     const [from, to] = [this.advanced, this.nextStep()]
     if (from === 0) await attempt.noiseIfBegun()
-    const records = Array.from({ length: to - from }, (_, i) => this.state.interval(from + i)!)
-    const tables = this.advance.add(from, records)
+    const tables = this.advance.end(from, to)
     const old = [this.advance.totalsAt(from), this.advance.blockAt(from)]
     const record = { kind: 'advance', intervals: to, tables } as const
     this.journal.append(record)
     this.state.take(record)
     this.advanced = to
-    // what is left to do takes less time than bringing everything to the disk, and removes the folder
+    // what follows the last step is brought to the disk by itself
     if (to === this.range.to) return
     await this.sync()
     const kept = [this.advance.totalsAt(to), this.advance.blockAt(to)]
@@ -305,7 +317,7 @@ class Replay {
   }
 
   private async sync(): Promise<void> {
-    await this.journal.sync(this.keptFiles())
+    await this.journal.sync()
     this.lastSync = Date.now()
   }
 
@@ -324,6 +336,8 @@ class Replay {
 }
 
 interface AttemptEvents {
+  /** Whether the attempt of that number has been given up: it must not give workers anything to do any more. */
+  readonly isOver: (attempt: number) => boolean
   readonly onSamples: (interval: number, split: number, samples: number) => void
   readonly onEndpoint: (endpoint: Endpoint) => void
   readonly onNoise: (floor: number, evaluations: number) => void
@@ -345,7 +359,8 @@ class Attempt {
     readonly number: number,
     private readonly events: AttemptEvents,
   ) {
-    const { trajectory, arrays, evaluator, tensors, splits } = input
+    const { trajectory, arrays, tensors, splits } = input
+    const evaluator = this.evaluator
     const { checkpoints, stepUnit } = trajectory
     const step = (checkpoint: number): string => `${stepUnit} ${checkpoints[checkpoint]!.step}`
     const common = {
@@ -392,15 +407,30 @@ class Attempt {
       for (let i = index - BLOCK_INTERVALS + 1; i <= index; i += 1) this.intervals.delete(i)
   }
 
+  /** Estimates the noise floor while intervals are computed; that it failed is said to whoever asks for it. */
+  beginNoise(): void {
+    void this.noiseFloor().catch(() => undefined)
+  }
+
   async noiseIfBegun(): Promise<void> {
     await this.noise
   }
 
   private async compute(interval: number): Promise<IntervalRecord> {
-    if (interval === 0) void this.noiseFloor().catch(() => undefined)
     const record = await integrate(this.integrator, interval)
     this.events.onInterval(record)
     return record
+  }
+
+  /** Evaluates while the attempt is not over. */
+  private get evaluator(): Pick<Evaluator, 'evaluate'> {
+    const { input, number, events } = this
+    return {
+      evaluate: (...task) =>
+        events.isOver(number)
+          ? Promise.reject(new Error('the attempt is over'))
+          : input.evaluator.evaluate(...task),
+    }
   }
 
   private noiseFloor(): Promise<number> {
@@ -410,8 +440,8 @@ class Attempt {
   }
 
   private async estimateNoise(): Promise<number> {
-    const { input, weights } = this
-    const { arrays, evaluator, splits, lossOf } = input
+    const { input, weights, evaluator } = this
+    const { arrays, splits, lossOf } = input
     const estimated = lossOf === 'sample'
     const context = { arrays, evaluator, weights, cut: this.integrator.cut, splits }
     const floor = estimated ? await estimateNoiseFloor(context, await this.endpoints.get(0)) : 0

@@ -6,6 +6,7 @@ import { encodeModel } from '../onnx/write.js'
 import { diskError } from '../tables/disk-error.js'
 import type { Manifest } from '../tables/manifest.js'
 import { assertFree, ResultsWriter } from '../tables/writer.js'
+import { Buffers } from './allocation.js'
 import type { Arrays } from './allocation.js'
 import { identityOf, manifestFacts, runFacts } from './manifest.js'
 import { ReplayJournal } from './journal.js'
@@ -67,6 +68,7 @@ class Run {
     private readonly started: Date,
   ) {
     checkIntervals(options.intervals, prepared.trajectory)
+    checkSplits(options)
     const { workers, threads } = options
     const parameters = prepared.tensors.reduce((sum, { size }) => sum + size, 0)
     const dataBytes = [...prepared.data.values()].reduce((sum, set) => sum + bytesOf(set), 0)
@@ -76,7 +78,7 @@ class Run {
   async into(workers: StartedWorkers): Promise<RunResult | undefined> {
     const { granularity, overwrite, intervals, out } = this.options
     const facts = await runFacts(this.options, this.prepared, this.sizing)
-    const identity = identityOf(facts, this.prepared)
+    const identity = { ...identityOf(facts, this.prepared), intervals: intervals ?? null }
     const of = intervals === undefined ? 'run' : 'part'
     const writer = await ResultsWriter.create(out, { granularity, of, overwrite, facts, identity })
     if (writer.finished !== undefined) return { manifest: writer.finished }
@@ -118,6 +120,7 @@ class Run {
     const { tensors, allocated, trajectory } = this.prepared
     return {
       store,
+      buffers: new Buffers(),
       layout: new Layout(tensors.slice(0, allocated)),
       weightElements: weightElements(trajectory.checkpoints, tensors),
     }
@@ -150,7 +153,10 @@ class Run {
       splits,
       keepBytes,
     }
-    return new WorkerPool(workers.take(this.sizing.workers), setup, this.events.onNote)
+    return new WorkerPool(workers.take(this.sizing.workers), setup, {
+      onNote: this.events.onNote,
+      start: workers.start,
+    })
   }
 
   private input(arrays: Arrays, evaluator: WorkerPool): ReplayInput {
@@ -194,6 +200,13 @@ class Run {
     const { from, to } = this.options.intervals ?? { from: 0, to: all }
     this.events.onInterrupted?.({ finished: intervals, intervals: to - from })
   }
+}
+
+/** A rule begins with some number of parts. */
+function checkSplits({ quadrature = 'simpson', maxSplits }: RunOptions): void {
+  const fewest = RULES[quadrature].level(0).splits
+  if (maxSplits < fewest)
+    throw new UsageError(`--max-splits ${maxSplits}: ${quadrature} takes ${fewest} parts at least`)
 }
 
 /** Keeps finished intervals for a later run; where there are none the folder is left as it was. */

@@ -16,6 +16,8 @@ export interface Outcome {
   readonly converged: number
   /** The largest error that was held against the tolerance: |residual|, or what the rule estimates. */
   readonly largestError: number
+  /** The largest estimated error of a tensor's LCA. */
+  readonly largestEstimate: number
   /** Gradients computed, those for the noise floor included. */
   readonly evaluations: number
   /** See estimateNoiseFloor; in units of the loss, 0 where it can't be estimated or was not needed. */
@@ -42,6 +44,7 @@ export class ReplayState {
   private readonly intervals = new Map<number, IntervalRecord>()
   private converged = 0
   private largestError = 0
+  private largestEstimate = 0
   private evaluations = 0
   private finished = 0
 
@@ -106,11 +109,13 @@ export class ReplayState {
   }
 
   outcome(interrupted: boolean): Outcome {
-    const { converged, largestError, evaluations, noise, fingerprints, messages, finished } = this
+    const { converged, largestError, largestEstimate, evaluations, noise, fingerprints, messages, finished } =
+      this
     return {
       intervals: finished,
       converged,
       largestError,
+      largestEstimate,
       evaluations: evaluations + (noise?.evaluations ?? 0),
       noiseFloor: noise?.floor ?? 0,
       fingerprints,
@@ -131,6 +136,7 @@ export class ReplayState {
     this.finished += 1
     this.converged += record.converged ? 1 : 0
     this.largestError = Math.max(this.largestError, record.error)
+    this.largestEstimate = Math.max(this.largestEstimate, record.estimate)
     this.evaluations += record.evaluations.reduce((sum, count) => sum + count, 0)
   }
 
@@ -146,14 +152,12 @@ export function keptFiles(state: ReplayState, from: number, splits: number): Set
   const names = new Set(['journal'])
   const last = Math.max(0, state.advanced - 1)
   for (const { checkpoint } of state.endpoints) {
-    if (checkpoint < last) continue
     names.add(fileNames.weights(checkpoint))
     for (let split = 0; split < splits; split += 1) names.add(fileNames.gradient(checkpoint, split))
   }
   for (let split = 0; split < splits; split += 1) {
     if (state.advanced > from) names.add(fileNames.lca(last, split))
-    for (const interval of state.finishedIntervals())
-      if (interval >= last) names.add(fileNames.lca(interval, split))
+    for (const interval of state.finishedIntervals()) names.add(fileNames.lca(interval, split))
   }
   return names
 }

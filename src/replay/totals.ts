@@ -1,5 +1,8 @@
 import { ArrayFile } from './store/array-file.js'
 import type { Numbers } from './store/array-file.js'
+import type { Chunk } from './store/layout.js'
+import { fileNames } from './store/store.js'
+import type { FloatArray } from '../tensor.js'
 import type { Arrays } from './allocation.js'
 
 /**
@@ -92,6 +95,123 @@ function bytesPerElement(definition: Definition): number {
   return Object.values(definition).reduce((sum, Class) => sum + Class.BYTES_PER_ELEMENT, 0)
 }
 
+/** Intervals whose LCA, gradients and weights are in the store, those of the interval before the first included. */
+export interface IntervalRange {
+  readonly from: number
+  readonly to: number
+  /** Whether there is an interval before the first. */
+  readonly hasPrevious: boolean
+}
+
+/**
+ * Adds intervals of one block to its sums.
+ * @param before the block's sums so far; undefined where it begins
+ */
+export function addToBlock(
+  arrays: Arrays,
+  splits: number,
+  range: IntervalRange,
+  files: { readonly before: string | undefined; readonly after: string },
+): void {
+  const before = SumsFile.read(files.before, arrays, splits)
+  const after = SumsFile.create(files.after, arrays, splits)
+  try {
+    for (const chunk of arrays.layout.chunks()) {
+      after.setMovement(chunk.offset, movementSums(arrays, chunk, range, before))
+      for (let split = 0; split < splits; split += 1)
+        after.setAllocation(split, chunk.offset, allocationSums(arrays, chunk, range, split, before))
+    }
+  } finally {
+    before.close()
+    after.close()
+  }
+}
+
+function movementSums(arrays: Arrays, chunk: Chunk, range: IntervalRange, before: SumsFile): MovementSums {
+  const sums = before.movement(chunk.offset, chunk.count)
+  const first = range.hasPrevious ? range.from - 1 : range.from
+  let [previous, steps] = arrays.buffers.take(2).map((buffer) => buffer.subarray(0, chunk.count).fill(0))
+  let [from, to] = arrays.buffers.pair(arrays.weightElements).map((buffer) => buffer.subarray(0, chunk.count))
+  readChunk(arrays, fileNames.weights(first), from!, chunk.offset)
+  for (let interval = first; interval < range.to; interval += 1) {
+    readChunk(arrays, fileNames.weights(interval + 1), to!, chunk.offset)
+    subtract(steps!, to!, from!)
+    if (interval >= range.from) addMovement(sums, steps!, previous!)
+    ;[previous, steps] = [steps, previous]
+    ;[from, to] = [to, from]
+  }
+  return sums
+}
+
+function subtract(out: Float64Array, a: FloatArray, b: FloatArray): void {
+  for (let i = 0; i < out.length; i += 1) out[i] = a[i]! - b[i]!
+}
+
+function addMovement(
+  { movement, pathLength, flips }: MovementSums,
+  steps: Float64Array,
+  previous: Float64Array,
+): void {
+  for (let i = 0; i < steps.length; i += 1) {
+    const step = steps[i]!
+    movement[i]! += step
+    pathLength[i]! += Math.abs(step)
+    if (oppose(step, previous[i]!)) flips[i]! += 1
+  }
+}
+
+function allocationSums(
+  arrays: Arrays,
+  chunk: Chunk,
+  range: IntervalRange,
+  split: number,
+  before: SumsFile,
+): AllocationSums {
+  const sums = before.allocation(split, chunk.offset, chunk.count)
+  const [a, b, c, d] = arrays.buffers.take(4).map((buffer) => buffer.subarray(0, chunk.count))
+  let [last, now]: Allocated[] = [
+    { lca: a!, gradient: b! },
+    { lca: c!, gradient: d! },
+  ]
+  const read = (into: Allocated, interval: number): void => {
+    readChunk(arrays, fileNames.lca(interval, split), into.lca, chunk.offset)
+    readChunk(arrays, fileNames.gradient(interval, split), into.gradient, chunk.offset)
+  }
+  if (range.hasPrevious) read(last!, range.from - 1)
+  else for (const values of [a, b]) values!.fill(0)
+  for (let interval = range.from; interval < range.to; interval += 1) {
+    read(now!, interval)
+    addAllocation(sums, now!, last!)
+    ;[last, now] = [now, last]
+  }
+  return sums
+}
+
+interface Allocated {
+  readonly lca: Float64Array
+  readonly gradient: Float64Array
+}
+
+function addAllocation(sums: AllocationSums, now: Allocated, before: Allocated): void {
+  const { lca, undone, helped, hurt, lcaFlips, gradientFlips } = sums
+  for (let i = 0; i < lca.length; i += 1) {
+    const [a, b] = [now.lca[i]!, before.lca[i]!]
+    lca[i]! += a
+    if (a < 0) helped[i]! += 1
+    else if (a > 0) hurt[i]! += 1
+    if (oppose(a, b)) {
+      lcaFlips[i]! += 1
+      undone[i]! += Math.min(Math.abs(a), Math.abs(b))
+    }
+    if (oppose(now.gradient[i]!, before.gradient[i]!)) gradientFlips[i]! += 1
+  }
+}
+
+/** Whether two numbers have opposite signs; zero has none. */
+function oppose(a: number, b: number): boolean {
+  return (a < 0 && b > 0) || (a > 0 && b < 0)
+}
+
 /** Adds a finished block's sums to those of the blocks before it. */
 export function addBlock(
   arrays: Arrays,
@@ -124,4 +244,13 @@ function added<S extends Readonly<Record<string, Numbers>>>(sums: S, block: S): 
     for (let i = 0; i < values.length; i += 1) values[i]! += other[i]!
   }
   return sums
+}
+
+function readChunk<T extends Numbers>({ store }: Arrays, name: string, into: T, offset: number): T {
+  const file = ArrayFile.open(store.path(name))
+  try {
+    return file.read(into, offset * into.BYTES_PER_ELEMENT)
+  } finally {
+    file.close()
+  }
 }

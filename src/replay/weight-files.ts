@@ -9,6 +9,7 @@ import { WEIGHT_ARRAYS } from './workers/point.js'
 /** The weights of checkpoints, brought into files of the store, tensor by tensor, when they are asked for. */
 export class WeightFiles {
   private readonly files = new Map<number, Promise<string>>()
+  private closed = false
 
   constructor(
     private readonly store: ReplayStore,
@@ -40,6 +41,12 @@ export class WeightFiles {
     if (this.files.delete(checkpoint)) this.store.remove(fileNames.weights(checkpoint))
   }
 
+  /** Stops writing; when it resolves no file is written to any more. */
+  async close(): Promise<void> {
+    this.closed = true
+    await Promise.allSettled(this.files.values())
+  }
+
   private async write(index: number): Promise<string> {
     const checkpoint = this.checkpoints[index]!
     const name = fileNames.weights(index)
@@ -48,6 +55,7 @@ export class WeightFiles {
     let position = 0
     for (const [i, { checkpointName }] of this.tensors.entries()) {
       const tensor = await checkpoint.read(checkpointName)
+      if (this.closed) throw new Error('the replay has ended')
       checkFinite(tensor, checkpoint, checkpointName)
       const values = tensor.data instanceof Numbers ? tensor.data : Numbers.from(tensor.data)
       this.append(name, values, position, i === 0)

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { UsageError } from '../errors.js'
 
@@ -34,11 +34,26 @@ export function acquireLock(path: string): void {
 
 function tryCreate(path: string): boolean {
   const holder: Holder = { pid: process.pid, host: hostname(), started: startOf(process.pid) }
+  const file = createNew(path)
+  if (file === undefined) return false
   try {
-    writeFileSync(path, JSON.stringify(holder), { flag: 'wx' })
+    writeFileSync(file, JSON.stringify(holder))
     return true
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    // the disk is full: others would take the empty file for a lock that is being written
+    rmSync(path, { force: true })
+    throw error
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** The descriptor of a new file; undefined where there is one of that name. */
+function createNew(path: string): number | undefined {
+  try {
+    return openSync(path, 'wx')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return undefined
     throw error
   }
 }
@@ -84,16 +99,23 @@ function isAlive({ pid, started }: Holder): boolean {
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
-  const now = startOf(pid)
-  return started === '' || now === '' || started === now
+  const now = statOf(pid)
+  // a process that was killed is listed until its parent has asked how it ended
+  if (now?.state === 'Z') return false
+  return started === '' || now === undefined || started === now.started
 }
 
-/** Field 22 of /proc/PID/stat, counted behind the command's name, which may hold spaces and parentheses. */
 function startOf(pid: number): string {
+  return statOf(pid)?.started ?? ''
+}
+
+/** Fields 3 and 22 of /proc/PID/stat, counted behind the command's name, which may hold spaces and parentheses. */
+function statOf(pid: number): { readonly state: string; readonly started: string } | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return { state: fields[0] ?? '', started: fields[19] ?? '' }
   } catch {
-    return ''
+    return undefined
   }
 }

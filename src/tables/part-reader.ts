@@ -40,9 +40,23 @@ export async function* readPart(path: string, selection: Selection): AsyncGenera
     yield* rowGroups(path, selection)
   } catch (error) {
     if (error instanceof ResultsError) throw error
-    const reason = reasonOf(error)
-    throw new ResultsError(`cannot read ${path}: ${reason}; the file is damaged, run again`, { cause: error })
+    throw damaged(path, error)
   }
+}
+
+/** The number of rows of a part file. Throws ResultsError naming it when it is corrupt. */
+export async function rowsOfPart(path: string): Promise<number> {
+  try {
+    return Number((await parquetMetadataAsync(await asyncBufferFromFile(path))).num_rows)
+  } catch (error) {
+    throw damaged(path, error)
+  }
+}
+
+function damaged(path: string, error: unknown): ResultsError {
+  return new ResultsError(`cannot read ${path}: ${reasonOf(error)}; the file is damaged, run again`, {
+    cause: error,
+  })
 }
 
 async function* rowGroups(path: string, selection: Selection): AsyncGenerator<PartRows> {

@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ResultsError } from '../errors.js'
+import { manifestPath, requireRun, runsOf, tableFolder } from './archive.js'
 import { concatColumns, type ColumnData } from './column-data.js'
 import { conditionsOf, type Filter } from './filter.js'
-import { readManifest, type Manifest } from './manifest.js'
+import { MANIFEST_FILE, readManifest, type Manifest } from './manifest.js'
 import { readPart, type PartRows, type Selection } from './part-reader.js'
 import { columnsOf, type ColumnBatch, type ColumnName, type TableName } from './schema.js'
 
@@ -24,6 +26,8 @@ export interface Results {
     table: T,
     options?: ReadOptions<T, N>,
   ): AsyncGenerator<ColumnBatch<T, N>>
+  /** The table's files, in order. */
+  partsOf(table: TableName): Promise<readonly string[]>
   /** All rows at once; prefer `batches` for units, parameters and totals. */
   readTable<T extends TableName, N extends ColumnName<T> = ColumnName<T>>(
     table: T,
@@ -31,18 +35,51 @@ export interface Results {
   ): Promise<ColumnBatch<T, N>>
 }
 
+/** The results of many runs in one tree, as `retrograd batch` writes them. */
+export interface Archive {
+  readonly dir: string
+  /** The finished runs by name, in natural order. */
+  readonly runs: ReadonlyMap<string, Results>
+}
+
 /**
- * Opens a results folder. Throws ResultsError when its manifest is missing, corrupt or of another schema version;
- * reading throws it when the table was not written, a part is missing, or a file is corrupt.
+ * Opens a results folder, or one run of a tree of many. Throws ResultsError when the run or its manifest is missing,
+ * corrupt or of another schema version; reading throws it when the table was not written, a part is missing, or a file
+ * is corrupt.
  */
-export async function openResults(dir: string): Promise<Results> {
-  return new ResultsFolder(dir, await readManifest(dir))
+export async function openResults(dir: string, { run }: { readonly run?: string } = {}): Promise<Results> {
+  if (run !== undefined) {
+    await requireRun(dir, run)
+    return openRun(dir, run)
+  }
+  const [first] = existsSync(join(dir, MANIFEST_FILE)) ? [] : await runsOf(dir)
+  if (first !== undefined)
+    throw new ResultsError(`${dir} holds the results of several runs; name one of them, such as ${first}`)
+  return new ResultsFolder(dir, await readManifest(dir), (table) => join(dir, table))
+}
+
+/** Opens a tree of many runs. Throws ResultsError when it holds none, or a manifest is corrupt. */
+export async function openArchive(dir: string): Promise<Archive> {
+  const names = await runsOf(dir)
+  if (names.length === 0)
+    throw new ResultsError(
+      `${dir} holds no finished runs of a batch; name the folder that was given as --out`,
+    )
+  const runs = new Map<string, Results>()
+  for (const name of names) runs.set(name, await openRun(dir, name))
+  return { dir, runs }
+}
+
+async function openRun(dir: string, run: string): Promise<Results> {
+  const manifest = await readManifest(dirname(manifestPath(dir, run)))
+  return new ResultsFolder(dir, manifest, (table) => tableFolder(dir, table, run))
 }
 
 class ResultsFolder implements Results {
   constructor(
     readonly dir: string,
     readonly manifest: Manifest,
+    private readonly folderOf: (table: TableName) => string,
   ) {}
 
   get tables(): readonly TableName[] {
@@ -84,14 +121,14 @@ class ResultsFolder implements Results {
   }
 
   /** The table's files in order, as many as the manifest names. */
-  private async partsOf(table: TableName): Promise<string[]> {
+  async partsOf(table: TableName): Promise<string[]> {
     const entry = this.manifest.tables.find(({ name }) => name === table)
     if (entry === undefined) {
       throw new ResultsError(
         `${this.dir} has no table ${table}, only ${this.tables.join(', ')}; run with a finer --granularity`,
       )
     }
-    const folder = join(this.dir, table)
+    const folder = this.folderOf(table)
     const files = (await listFiles(folder)).filter((file) => /^part-\d+\.parquet$/.test(file)).sort()
     if (files.length !== entry.parts) {
       throw new ResultsError(

@@ -125,15 +125,19 @@ const PARAMETERS = [
 const SUMS = [
   column('index', 'int32', "Row-major position in the tensor, in the checkpoint's layout."),
   column('unit', 'int32', 'Unit that the parameter belongs to.'),
-  column('lca', 'float64', 'Loss change allocated to the parameter over all intervals.'),
+  column('lca', 'float64', 'Loss change allocated to the parameter over the intervals.'),
   column('helped', 'int32', 'Number of intervals in which its LCA is below zero.'),
   column('hurt', 'int32', 'Number of intervals in which its LCA is above zero.'),
   column('lca_flips', 'int32', 'Sign changes of its LCA between intervals.'),
   column('movement_flips', 'int32', 'Sign changes of its movement between intervals.'),
   column('gradient_flips', 'int32', 'Sign changes of its gradient between intervals.'),
   column('undone', 'float64', 'LCA taken back in the next interval.'),
-  column('movement', 'float64', 'Value at the last checkpoint minus value at the first.'),
-  column('path_length', 'float64', 'Sum of the absolute movements of all intervals.'),
+  column(
+    'movement',
+    'float64',
+    'Sum of the movements of the intervals: value at the last checkpoint minus value at the first.',
+  ),
+  column('path_length', 'float64', 'Sum of the absolute movements of the intervals.'),
 ] as const
 
 const TOTALS = [

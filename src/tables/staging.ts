@@ -6,12 +6,17 @@ import { diskError } from './disk-error.js'
 import { acquireLock } from './lock.js'
 import { MANIFEST_FILE, readManifest, type Manifest } from './manifest.js'
 import { TABLE_NAMES } from './schema.js'
+import { syncFolder } from './sync-folder.js'
 
 /** Everything that a run writes lies here until it is committed. */
 const PARTIAL = '.partial'
 const LOCK = 'lock'
 /** What the run is whose parts lie in `.partial`. */
 const RUN = 'run.json'
+/** What `RUN` is called once the results are in place and nothing but `.partial` itself is left to be removed. */
+const DONE = 'done.json'
+/** Files of another process may still come while a folder is removed. */
+const REMOVED = { recursive: true, force: true, maxRetries: 5 } as const
 
 /**
  * The folder `.partial` of a results folder, held by a lock. Results become visible in `commit` only, which is journalled:
@@ -38,8 +43,7 @@ export class Staging {
     const staging = new Staging(dir, await makeFolder(dir))
     try {
       await staging.lock()
-      if (existsSync(join(staging.partial, MANIFEST_FILE))) {
-        await staging.moveIntoPlace()
+      if (await staging.complete()) {
         await staging.lock()
         staging.completed = true
       }
@@ -64,6 +68,7 @@ export class Staging {
     try {
       await this.clear()
       await writeWhole(join(this.partial, RUN), `${JSON.stringify(run, null, 2)}\n`)
+      syncFolder(this.partial)
     } catch (error) {
       throw diskError(this.partial, error)
     }
@@ -82,9 +87,9 @@ export class Staging {
   /** Puts the staged tables and the manifest into place, the manifest last; they replace what is there. */
   async commit(manifest: Manifest): Promise<void> {
     try {
-      for (const { name } of manifest.tables) await syncFolder(join(this.partial, name))
+      for (const { name } of manifest.tables) syncFolder(join(this.partial, name))
       await writeWhole(join(this.partial, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`)
-      await syncFolder(this.partial)
+      syncFolder(this.partial)
       await this.moveIntoPlace()
     } catch (error) {
       throw diskError(this.dir, error)
@@ -116,13 +121,27 @@ export class Staging {
     acquireLock(join(this.partial, LOCK))
   }
 
+  /** Brings a commit to its end that a killed process had begun. Returns whether there was one. */
+  private async complete(): Promise<boolean> {
+    if (existsSync(join(this.partial, MANIFEST_FILE))) await this.moveIntoPlace()
+    else if (existsSync(join(this.partial, DONE))) await this.release()
+    else return false
+    return true
+  }
+
   /** Removes what dead runs left: their parts, and a `.partial` that was being deleted. */
   private async clear(): Promise<void> {
-    for (const entry of await readdir(this.partial)) {
-      if (entry !== LOCK) await rm(join(this.partial, entry), { recursive: true, force: true })
-    }
+    await this.empty()
     for (const entry of await readdir(this.dir)) {
-      if (entry.startsWith(`${PARTIAL}-`)) await rm(join(this.dir, entry), { recursive: true, force: true })
+      if (entry.startsWith(`${PARTIAL}-`)) await rm(join(this.dir, entry), REMOVED)
+    }
+  }
+
+  /** Empties `.partial`, which stays locked. What says that there is something to go on with goes first. */
+  private async empty(): Promise<void> {
+    await rm(join(this.partial, RUN), { force: true })
+    for (const entry of await readdir(this.partial)) {
+      if (entry !== LOCK && entry !== DONE) await rm(join(this.partial, entry), REMOVED)
     }
   }
 
@@ -137,17 +156,22 @@ export class Staging {
       if (moves || !kept.has(name)) await rm(join(this.dir, name), { recursive: true, force: true })
       if (moves) await rename(staged, join(this.dir, name))
     }
+    if (existsSync(join(this.partial, RUN))) await rename(join(this.partial, RUN), join(this.partial, DONE))
     await rename(join(this.partial, MANIFEST_FILE), join(this.dir, MANIFEST_FILE))
-    await syncFolder(this.dir)
+    syncFolder(this.dir)
     await this.release()
   }
 
-  /** Removes `.partial`. It is renamed first: deleting takes a while, and another process may take the lock meanwhile. */
+  /**
+   * Removes `.partial`: first what is in it, which takes a while, under the lock, so that the next holder of the lock does
+   * what a killed process left to do. Then it is renamed, since another process may take the lock while it is removed.
+   */
   private async release(): Promise<void> {
     if (!existsSync(this.partial)) return
+    await this.empty()
     const doomed = `${this.partial}-${process.pid}`
     await rename(this.partial, doomed)
-    await rm(doomed, { recursive: true, force: true })
+    await rm(doomed, REMOVED)
   }
 }
 
@@ -183,15 +207,4 @@ async function writeWhole(path: string, text: string): Promise<void> {
     await file.close()
   }
   await rename(`${path}.tmp`, path)
-}
-
-/** Puts a folder's entries on the disk. Windows can't open folders, and has no need to. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
 }

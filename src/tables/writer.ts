@@ -1,4 +1,5 @@
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { constants, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UsageError } from '../errors.js'
 import type { ColumnInput } from './column-buffer.js'
@@ -12,9 +13,11 @@ import {
   type TableEntry,
 } from './manifest.js'
 import { PartFile } from './part-file.js'
+import { rowsOfPart } from './part-reader.js'
 import { differences, hashOf, type Identity } from './identity.js'
 import { columnsOf, TABLES, tablesAt, type Batch, type Granularity, type TableName } from './schema.js'
 import { occupantsOf, Staging } from './staging.js'
+import { syncFolder } from './sync-folder.js'
 
 export interface ResultsWriterOptions {
   /** Which tables are written; see `tablesAt`. */
@@ -105,8 +108,9 @@ export class ResultsWriter {
   /** Closes the parts of the per-interval tables: the rows appended next begin new ones. Returns the tables so far. */
   endBlock(): readonly TableEntry[] {
     for (const table of this.tables.values()) {
-      if (TABLES[table.name].rowsOf === 'interval') this.closePart(table)
+      if (TABLES[table.name].rowsOf === 'interval' && this.closePart(table)) this.sync(table.name)
     }
+    this.sync()
     return this.entries()
   }
 
@@ -117,6 +121,25 @@ export class ResultsWriter {
       const { rows, parts, bytes } = entry
       Object.assign(table, { rows, parts, bytes })
       this.removeBehind(table)
+    }
+  }
+
+  /** Takes finished files of the table over as its next parts. */
+  async adopt(name: TableName, paths: readonly string[]): Promise<void> {
+    const table = this.tables.get(name)
+    if (table === undefined || table.part !== undefined)
+      throw new RangeError(`table ${name} is not open for parts`)
+    this.folder(name)
+    for (const path of paths) {
+      const copy = this.pathOfPart(table)
+      try {
+        await copyFile(path, copy, constants.COPYFILE_FICLONE)
+      } catch (error) {
+        throw diskError(copy, error)
+      }
+      table.rows += await rowsOfPart(path)
+      table.bytes += statSync(copy).size
+      table.parts += 1
     }
   }
 
@@ -171,13 +194,25 @@ export class ResultsWriter {
     return new PartFile(this.pathOfPart(table), table.name, this.facts)
   }
 
-  private closePart(table: OpenTable): void {
-    if (table.part === undefined) return
+  /** Puts the names of a table's parts on the disk, or the names of the folders. */
+  private sync(name = ''): void {
+    const folder = join(this.staging.partial, name)
+    try {
+      syncFolder(folder)
+    } catch (error) {
+      throw diskError(folder, error)
+    }
+  }
+
+  /** Returns whether there was one. */
+  private closePart(table: OpenTable): boolean {
+    if (table.part === undefined) return false
     const { rows } = table.part.finish()
     table.part = undefined
     table.rows += rows
     table.bytes += statSync(this.pathOfPart(table)).size
     table.parts += 1
+    return true
   }
 
   private pathOfPart({ name, parts }: Pick<OpenTable, 'name' | 'parts'>): string {
@@ -211,7 +246,13 @@ async function finishedNow(
 ): Promise<Manifest | undefined> {
   if (!completed || overwrite || identity === undefined) return undefined
   const manifest = await readManifest(dir)
-  return manifest.identity === hashOf(identity) ? manifest : undefined
+  const { intervals, ...inputs } = identity
+  const same = manifest.identity === hashOf(inputs) && sameJson(manifest.options.intervals, intervals)
+  return same ? manifest : undefined
+}
+
+function sameJson(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a ?? null) === JSON.stringify(b ?? null)
 }
 
 /** Whether to go on with what lies in the folder; otherwise the folder is made ready to begin. */

@@ -25,14 +25,24 @@ export async function checkpointFoldersBelow(folder: string): Promise<string[]> 
     for (const path of level.slice(0, MAX_FOLDERS - visited)) {
       visited++
       const entries = await readdir(path, { withFileTypes: true }).catch((): Dirent[] => [])
-      const count = depth === 0 ? 0 : entries.filter(isCheckpoint).length
+      const count = depth === 0 ? 0 : countCheckpoints(entries)
       if (count === 1) ofOne.push(path)
       if (count > 1) found.push(path)
-      else next.push(...entries.filter(isOrdinaryFolder).map(({ name }) => join(path, name)))
+      else next.push(...ordinaryFolders(entries).map((name) => join(path, name)))
     }
     level = next
   }
   return (found.length > 0 ? found : ofOne).sort(compareNaturally)
+}
+
+/** How many entries of a folder are named like checkpoints, as files or as folders; no file is opened. */
+export function countCheckpoints(entries: readonly Dirent[]): number {
+  return entries.filter(isCheckpoint).length
+}
+
+/** Names of the folders that may hold runs: not hidden ones, and not those of packages. */
+export function ordinaryFolders(entries: readonly Dirent[]): string[] {
+  return entries.filter(isOrdinaryFolder).map(({ name }) => name)
 }
 
 /** Extensions that only checkpoints have, and those that they have among others where the name tells a step. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Engine, MicroBatch, MicroBatchResult, Parameters, SplitData } from '../../src/engines/engine.js'
 import type { ReplaySink } from '../../src/replay/advance.js'
+import { Buffers } from '../../src/replay/allocation.js'
 import { ReplayJournal } from '../../src/replay/journal.js'
 import { SIMPSON } from '../../src/replay/quadrature/simpson.js'
 import { replay } from '../../src/replay/replay.js'
@@ -91,7 +92,12 @@ export async function replayFormula(run: FormulaRun, sink: ReplaySink): Promise<
   const input = {
     trajectory: trajectoryOf(tensors, saves),
     tensors,
-    arrays: { store, layout: new Layout(tensors), weightElements: facts.weightElements },
+    arrays: {
+      store,
+      buffers: new Buffers(),
+      layout: new Layout(tensors),
+      weightElements: facts.weightElements,
+    },
     evaluator: new LocalEvaluator(engine, store, facts, data),
     splits: Object.entries(splits).map(([name, samples]) => ({ name, samples })),
     lossOf,

@@ -37,11 +37,19 @@ export const ACTIVATION: Treatments = rules({
   Shrink: slope((f, x, c) => f.mask('Greater', f.call('Abs', x), floatAttribute(c.node, 'lambd', 0.5))),
 })
 
-/** y = x F(x), F the normal distribution: F(x) + x F'(x), with u = x / sqrt(2) (erf(u) + 1) / 2 + u exp(-u^2) / sqrt(pi). */
+/**
+ * y = x F(x), F the normal distribution: F(x) + x F'(x), with u = x / sqrt(2) (erf(u) + 1) / 2 + u exp(-u^2) / sqrt(pi).
+ * The constant of the second term goes into the exponent.
+ */
 function geluSlope(f: Formula, x: string): string {
   const u = f.mul(x, Math.SQRT1_2)
-  const density = f.mul(f.mul(u, f.call('Exp', f.call('Neg', f.square(u)))), 1 / Math.sqrt(Math.PI))
-  return f.add(f.add(f.mul(f.call('Erf', u), 0.5), 0.5), density)
+  const density = f.call('Exp', f.sub(-Math.log(Math.PI) / 2, f.square(u)))
+  return f.add(normalDistribution(f, x), f.mul(u, density))
+}
+
+/** F(x) = (1 + erf(x / sqrt(2))) / 2 */
+export function normalDistribution(f: Formula, x: string): string {
+  return f.add(f.mul(f.call('Erf', f.mul(x, Math.SQRT1_2)), 0.5), 0.5)
 }
 
 /**

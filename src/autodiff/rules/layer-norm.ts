@@ -9,7 +9,7 @@ import { elementsAlong } from './reduction.js'
 /**
  * Layer normalization (Ba et al. 2016; LayerNormalization 17). With x^ = (x - mean) inverse, y = scale x^ + shift, and
  * means over the normalized axes: dx = inverse (g scale - mean(g scale) - x^ mean(g scale x^)), dscale = sum g x^,
- * dshift = sum g.
+ * dshift = sum g. Where x^ is not there already only x - mean is computed, and the small factors take the inverses.
  */
 export const layerNorm: Vjp = (c) => {
   const { builder } = c
@@ -18,15 +18,28 @@ export const layerNorm: Vjp = (c) => {
   const { mean, inverse } = statisticsOf(c, over)
   const scale = new Scale(c, over)
   const plain = scale.isOne && c.x(2) === ''
-  const standard = plain ? c.y() : f.mul(f.sub(c.x(0), mean), inverse)
-  const along = f.mul(c.g, standard)
+  const base = plain ? c.y() : f.sub(c.x(0), mean)
+  const along = f.mul(c.g, base)
+  const share = plain ? scale.mean(along) : f.mul(scale.mean(along), f.square(inverse))
   const centred = f.sub(scale.times(c.g), scale.mean(c.g))
-  const dx = f.mul(f.sub(centred, f.mul(standard, scale.mean(along))), inverse)
+  const dx = f.mul(f.sub(centred, f.mul(base, share)), inverse)
+  const standard = (): string => (plain ? base : f.mul(base, inverse))
   return [
     addedTo(c, dx, throughOutputs(c, over, standard, inverse)),
-    c.needs(1) ? sumToShape(builder, along, c.x(1)) : undefined,
+    c.needs(1) ? (plain ? sumToShape(builder, along, c.x(1)) : scaleGradient(c, along, inverse)) : undefined,
     c.needs(2) ? sumToShape(builder, c.g, c.x(2)) : undefined,
   ]
+}
+
+/** The sum of `along` times the inverse of each row: for a scale of one axis, one product of a row with a matrix. */
+function scaleGradient(c: VjpContext, along: string, inverse: string): string {
+  const { builder } = c
+  const [size, ...others] = builder.shapeOf(c.x(1)) ?? []
+  if (typeof size !== 'number' || others.length > 0 || builder.shapeOf(along)?.at(-1) !== size)
+    return sumToShape(builder, builder.mul(along, inverse), c.x(1))
+  const column = builder.reshape(inverse, [-1, 1])
+  const row = builder.add('Gemm', [column, builder.reshape(along, [-1, size])], { transA: 1 })
+  return builder.reshape(row, [size])
 }
 
 /**
@@ -112,14 +125,14 @@ class Scale {
 function throughOutputs(
   c: VjpContext,
   over: readonly number[],
-  standard: string,
+  standard: () => string,
   inverse: string,
 ): string | undefined {
   const f = new Formula(c.builder, c.g)
   const [mean, deviation] = [c.cotangent(1), c.cotangent(2)].map(
     (value) => value && c.builder.cast(value, c.builder.dtype(c.g)),
   )
-  const slope = deviation && f.mul(standard, f.mul(f.call('Neg', f.square(inverse)), deviation))
+  const slope = deviation && f.mul(standard(), f.mul(f.call('Neg', f.square(inverse)), deviation))
   const both = mean === undefined || slope === undefined ? (mean ?? slope) : f.add(slope, mean)
   return both && f.div(both, elementsAlong(c.builder, c.x(0), over))
 }

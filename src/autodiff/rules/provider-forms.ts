@@ -1,7 +1,7 @@
 import { floatAttribute, intAttribute } from '../../onnx/attributes.js'
 import type { GraphBuilder } from '../../onnx/builder.js'
 import { dtypeOf } from '../../onnx/dtypes.js'
-import type { Node } from '../../onnx/graph.js'
+import type { Graph, Node } from '../../onnx/graph.js'
 import { normalizeAxis, staticShape } from '../../onnx/shapes/dims.js'
 import { Formula } from '../formula.js'
 import { RuleRefusal } from '../rule.js'
@@ -9,7 +9,8 @@ import type { Rewrite, RewriteContext } from '../rule.js'
 
 /** An operator that an execution provider lacks, in other terms: where it applies, it is rewritten wherever it stands. */
 export interface ProviderForm {
-  readonly applies: (node: Node, builder: GraphBuilder) => boolean
+  /** @param graph the graph that the node belongs to; the builder holds what is before the node */
+  readonly applies: (node: Node, builder: GraphBuilder, graph: Graph) => boolean
   readonly rewrite: Rewrite
 }
 

@@ -1,8 +1,9 @@
 import { intAttribute } from '../../onnx/attributes.js'
 import type { GraphBuilder } from '../../onnx/builder.js'
-import type { Graph } from '../../onnx/graph.js'
-import { normalizeAxis, staticShape } from '../../onnx/shapes/dims.js'
+import type { Graph, Node } from '../../onnx/graph.js'
+import { normalizeAxis, sameShape, staticShape } from '../../onnx/shapes/dims.js'
 import { elementCount } from '../../tensor.js'
+import { readersOf } from '../readers.js'
 import { unary } from '../rule.js'
 import type { Vjp, VjpContext } from '../rule.js'
 
@@ -21,7 +22,7 @@ export const REDUCTION = {
   Softmax: unary((c) => {
     const { builder } = c
     const y = isGuarded(c.graph, c.y()) ? zeroForNaN(builder, c.y()) : c.y()
-    const weighted = builder.sum(builder.mul(c.g, y), [softmaxAxis(c)], true)
+    const weighted = throughProduct(c) ?? builder.sum(builder.mul(c.g, y), [softmaxAxis(c)], true)
     return builder.mul(y, builder.add('Sub', [c.g, weighted]))
   }),
   // d log softmax: g - softmax(x) sum(g) (LogSoftmax 13)
@@ -45,6 +46,36 @@ function isGuarded(graph: Graph, value: string): boolean {
 
 function zeroForNaN(builder: GraphBuilder, value: string): string {
   return builder.add('Where', [builder.add('IsNaN', [value]), builder.scalar(0, builder.dtype(value)), value])
+}
+
+/**
+ * sum(g y) of weights y that nothing but a product o = y v reads, as in attention: g = do v^T, so that it is the sum of
+ * o do, which have fewer columns (Dao et al. 2022, FlashAttention, section 3.1). Undefined elsewhere.
+ */
+function throughProduct(c: VjpContext): string | undefined {
+  const { builder, graph } = c
+  const rank = c.shape(0).length
+  const reader = readersOf(graph, c.y()) === 1 ? onlyReader(graph, c.y()) : undefined
+  const back = builder.producer(c.g)
+  if (reader?.op !== 'MatMul' || reader.inputs[0] !== c.y() || back?.op !== 'MatMul') return undefined
+  const [v, o] = [reader.inputs[1]!, reader.outputs[0]!]
+  const [keys, columns] = builder.shapeOf(v)?.slice(-2) ?? []
+  const narrower = typeof keys === 'number' && typeof columns === 'number' && columns < keys
+  if (softmaxAxis(c) !== rank - 1 || builder.rank(v) !== rank || rank < 3 || !narrower) return undefined
+  const cotangent = back.inputs[0]!
+  if (back.inputs[1] !== exchanged(builder, v, rank)) return undefined
+  if (!sameShape(builder.shapeOf(cotangent), builder.shapeOf(o))) return undefined
+  return builder.sum(builder.mul(cotangent, o), [rank - 1], true)
+}
+
+function onlyReader(graph: Graph, value: string): Node | undefined {
+  return graph.nodes.find(({ inputs }) => inputs.includes(value))
+}
+
+/** The last two axes exchanged. */
+function exchanged(builder: GraphBuilder, value: string, rank: number): string {
+  const axes = Array.from({ length: rank }, (_, axis) => axis)
+  return builder.transpose(value, [...axes.slice(0, -2), rank - 1, rank - 2])
 }
 
 function softmaxAxis(c: VjpContext): number {

@@ -69,12 +69,8 @@ function residualBefore({ splits }: Question): number {
 }
 
 /** The largest change of any tensor's LCA at this level over the largest at the one before. */
-function decayOfChanges({ splits }: Question): number {
-  const changes = splits.map(({ tensors }) => ({ tensors: tensors.slice(0, 2) }))
-  const earlier = splits.map(({ tensors }) => ({ tensors: tensors.slice(1, 3) }))
-  const change = (parts: typeof changes): number =>
-    largest(differences({ splits: parts.map((part) => ({ ...part, residual: NaN })) }))
-  return ratio(change(changes), change(earlier))
+function decayOfChanges(question: Question): number {
+  return ratio(largest(differences(question, 0, 1)), largest(differences(question, 1, 2)))
 }
 
 /**

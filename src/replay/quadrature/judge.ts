@@ -1,9 +1,9 @@
 import type { Judgement, Question } from './rule.js'
 
-/** By split and tensor: how far the integral is from the first combination that it is compared with. */
-export function differences({ splits }: Pick<Question, 'splits'>): number[][] {
-  return splits.map(({ tensors: [integral, other] }) =>
-    integral!.map((value, tensor) => value - other![tensor]!),
+/** By split and tensor: how far one combination is from another; the integral is number 0, `compared` begin with 1. */
+export function differences({ splits }: Question, combination = 0, other = 1): number[][] {
+  return splits.map(({ tensors }) =>
+    tensors[combination]!.map((value, tensor) => value - tensors[other]![tensor]!),
   )
 }
 

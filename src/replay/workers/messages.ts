@@ -23,6 +23,8 @@ export interface SampleFile {
   readonly dtype: DType
   readonly sampleShape: readonly number[]
   readonly path: string
+  /** Bytes before the first value. */
+  readonly offset: number
   /** The class of typed array that holds the values. */
   readonly array: ArrayName
 }

@@ -29,12 +29,25 @@ interface Assignment {
   readonly id: number
   readonly job: Job
   readonly part: TaskPart
+  /**
+   * The file that the worker writes, which has the task's name when it is whole. It is no other process' file: one that
+   * outlived the run it belonged to, or was taken for dead, can't spoil what is computed anew.
+   */
+  readonly out: string
 }
 
 interface Worker {
   process: WorkerProcess
+  /** Whether its engine is there, so that it computes. */
+  ready: boolean
   /** What it was given, the first being computed. */
   readonly assigned: Assignment[]
+}
+
+/** What a pool tells, and how it replaces workers. */
+export interface PoolOptions {
+  readonly onNote?: ((note: string) => void) | undefined
+  readonly start?: () => WorkerProcess
 }
 
 /** So many workers may die without one finishing anything. */
@@ -53,16 +66,19 @@ export class WorkerPool implements Evaluator {
   private readonly store: ReplayStore
   private nextId = 0
   private closed = false
+  private restarting = false
   private deathsInARow = 0
+  /** Why no worker can compute anything. */
+  private broken: Error | undefined
 
   /** @param processes the workers, begun but not set up yet */
   constructor(
     processes: readonly WorkerProcess[],
     private readonly setup: WorkerSetup,
-    private readonly onNote: (note: string) => void = () => undefined,
+    private readonly options: PoolOptions = {},
   ) {
     this.store = new ReplayStore(setup.store)
-    this.workers = processes.map((process) => ({ process, assigned: [] }))
+    this.workers = processes.map((process) => ({ process, ready: false, assigned: [] }))
     for (const worker of this.workers) this.begin(worker)
   }
 
@@ -71,6 +87,7 @@ export class WorkerPool implements Evaluator {
     order: number,
     onSamples: (samples: number) => void,
   ): Promise<readonly GroupResult[]> {
+    if (this.broken !== undefined) return Promise.reject(this.broken)
     const groups = this.groupsOf(task)
     return new Promise((resolve, reject) => {
       const job: Job = {
@@ -89,11 +106,10 @@ export class WorkerPool implements Evaluator {
     })
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.closed = true
     this.queue.length = 0
-    for (const { process } of this.workers) process.kill()
-    return Promise.resolve()
+    await Promise.all(this.workers.map(({ process }) => process.kill()))
   }
 
   private groupsOf({ split, cut }: PointTask): number {
@@ -105,6 +121,7 @@ export class WorkerPool implements Evaluator {
   }
 
   private begin(worker: Worker): void {
+    worker.ready = false
     worker.process.begin(this.setup, {
       onMessage: (message) => {
         this.receive(worker, message)
@@ -121,7 +138,7 @@ export class WorkerPool implements Evaluator {
   }
 
   private dispatch(): void {
-    if (this.closed) return
+    if (this.closed || this.restarting) return
     for (let depth = 0; depth < AT_HAND; depth += 1) {
       const free = this.workers.filter(({ assigned }) => assigned.length === depth)
       while (free.length > 0 && this.queue.length > 0) {
@@ -148,36 +165,55 @@ export class WorkerPool implements Evaluator {
 
   private assign(worker: Worker, job: Job, part: TaskPart): void {
     const id = this.nextId++
-    worker.assigned.push({ id, job, part })
-    worker.process.compute(id, part)
+    const out = `${part.task.out}.${worker.process.pid ?? 0}-${id}`
+    worker.assigned.push({ id, job, part, out })
+    worker.process.compute(id, { ...part, task: { ...part.task, out } })
   }
 
   private receive(worker: Worker, message: FromWorker): void {
-    if (message.kind === 'ready') return
+    if (message.kind === 'ready') {
+      worker.ready = true
+      return
+    }
     const index = worker.assigned.findIndex(({ id }) => id === message.id)
     if (message.kind === 'progress') {
       worker.assigned[index]?.job.onSamples(message.samples)
       return
     }
-    const [assignment] = index === -1 ? [] : worker.assigned.splice(index, 1)
+    if (message.kind === 'failed' && message.id === undefined) {
+      this.break(errorOf(message.failure))
+      return
+    }
+    if (index === -1) return
+    const assignment = worker.assigned.splice(index, 1)[0]!
     if (message.kind === 'failed') this.fail(assignment, message.failure)
-    else if (assignment !== undefined) this.finish(assignment, message.groups)
+    else this.finish(assignment, message.groups)
     this.dispatch()
   }
 
-  private finish({ job, part }: Assignment, groups: readonly GroupResult[]): void {
+  private finish(assignment: Assignment, groups: readonly GroupResult[]): void {
+    const { job, part } = assignment
     this.deathsInARow = 0
-    groups.forEach((group, i) => {
-      job.results[part.first + i] = group
-    })
-    job.left -= groups.length
-    if (job.left > 0) return
     try {
+      groups.forEach((group, i) => {
+        job.results[part.first + i] = group
+      })
+      this.takeFiles(assignment)
+      job.left -= groups.length
+      if (job.left > 0) return
       if (!part.whole) this.combine(job)
       job.resolve(job.results)
     } catch (error) {
       job.reject(error as Error)
     }
+  }
+
+  /** Gives what a worker wrote the name that it is asked for by. */
+  private takeFiles({ part: { task, first, last, whole }, out }: Assignment): void {
+    if (whole) this.store.rename(out, task.out)
+    else
+      for (let group = first; group < last; group += 1)
+        this.store.rename(groupFile(out, group), groupFile(task.out, group))
   }
 
   /** Adds the groups' sums in order and divides once, as a worker does that computes the whole task. */
@@ -197,56 +233,81 @@ export class WorkerPool implements Evaluator {
     this.store.remove(...names)
   }
 
-  /** An error of a task ends that task; one of the engine's setup ends all. */
-  private fail(assignment: Assignment | undefined, { message, memory, expected }: Failure): void {
-    const error = memory
-      ? new WorkerMemoryError(message)
-      : expected
-        ? new EngineError(message)
-        : new Error(message)
-    if (assignment === undefined) this.failAll(error)
-    else assignment.job.reject(error)
+  /** An error of a task ends that task; want of memory ends all, since all begin again. */
+  private fail({ job }: Assignment, failure: Failure): void {
+    const error = errorOf(failure)
+    if (error instanceof WorkerMemoryError) void this.restartAll(error, [job])
+    else job.reject(error)
+  }
+
+  /** Ends all tasks, those to come included. */
+  private break(error: Error): void {
+    this.broken ??= error
+    this.failAll(error)
   }
 
   private failAll(error: Error): void {
-    const jobs = [
-      ...this.queue.splice(0),
-      ...this.workers.flatMap(({ assigned }) => assigned.splice(0).map(({ job }) => job)),
-    ]
-    for (const job of jobs) job.reject(error)
+    for (const job of this.takeJobs()) job.reject(error)
+  }
+
+  /** All tasks that are not done; they are nobody's then. */
+  private takeJobs(): Job[] {
+    const assigned = this.workers.flatMap((worker) => this.unassign(worker))
+    return [...this.queue.splice(0), ...assigned.map(({ job }) => job)]
+  }
+
+  /** Takes a worker's tasks away, and what it had begun to write. */
+  private unassign({ assigned }: Worker): Assignment[] {
+    const taken = assigned.splice(0)
+    for (const { part, out } of taken) {
+      const groups = Array.from({ length: part.last - part.first }, (_, i) => groupFile(out, part.first + i))
+      this.store.remove(...(part.whole ? [out] : groups))
+    }
+    return taken
   }
 
   private bury(worker: Worker, death: Death): void {
     if (this.closed) return
     const how = `worker process ${worker.process.pid ?? 0} ${death.how}`
-    const [current] = worker.assigned
+    const [current] = worker.ready ? worker.assigned : []
     if (current !== undefined) current.job.deaths += 1
     this.deathsInARow += 1
-    if (death.memory) this.restartAll(new WorkerMemoryError(`${how}: memory was short`))
+    if (this.deathsInARow > MOST_DEATHS) this.break(new EngineError(`${how}, like all before it`))
+    else if (death.memory) void this.restartAll(new WorkerMemoryError(`${how}: memory was short`))
     else if ((current?.job.deaths ?? 0) > 1)
-      this.restartAll(new EngineError(`${how}, the second one to die there`))
-    else if (this.deathsInARow > MOST_DEATHS) this.failAll(new EngineError(`${how}, like all before it`))
+      this.break(new EngineError(`${how}, the second one to die at the same task`))
     else this.replace(worker, how)
   }
 
   private replace(worker: Worker, how: string): void {
-    this.onNote(`${how}; a new one does its work again`)
-    worker.process = new WorkerProcess()
-    this.begin(worker)
-    for (const { job, part } of worker.assigned.splice(0)) this.assign(worker, job, part)
+    this.options.onNote?.(`${how}; a new one does its work again`)
+    this.renew(worker)
+    for (const { job, part } of this.unassign(worker)) this.assign(worker, job, part)
     this.dispatch()
   }
 
-  /** Ends all tasks; none of them may still write its file when its like is asked for again. */
-  private restartAll(error: Error): void {
-    const workers = [...this.workers]
-    for (const { process } of workers) process.kill()
-    this.failAll(error)
-    for (const worker of workers) {
-      worker.process = new WorkerProcess()
-      this.begin(worker)
-    }
+  private renew(worker: Worker): void {
+    worker.process = this.options.start?.() ?? new WorkerProcess()
+    this.begin(worker)
   }
+
+  /** Ends all processes; when new ones are begun, all tasks fail, so that their callers may begin again. */
+  private async restartAll(error: Error, further: readonly Job[] = []): Promise<void> {
+    if (this.restarting) return
+    this.restarting = true
+    await Promise.all(this.workers.map(({ process }) => process.kill()))
+    this.restarting = false
+    if (this.closed) return
+    const jobs = [...further, ...this.takeJobs()]
+    for (const worker of this.workers) this.renew(worker)
+    for (const job of jobs) job.reject(error)
+  }
+}
+
+/** An error that a worker met, as one of this process. */
+function errorOf({ message, memory, expected }: Failure): Error {
+  if (memory) return new WorkerMemoryError(message)
+  return expected ? new EngineError(message) : new Error(message)
 }
 
 function addFiles(files: readonly ArrayFile[], out: ArrayFile, size: number, divisor: number): void {

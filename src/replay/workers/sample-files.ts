@@ -25,7 +25,10 @@ const CLASSES: Readonly<Record<ArrayName, ArrayClass>> = {
   Uint8Array,
 }
 
-/** Writes a split's data, decoded once, to files that all workers read. Throws ResultsError when the disk refuses. */
+/**
+ * Writes a split's data, decoded once, to files that all workers read; arrays that lie in their own file as they are
+ * needed stay there. Throws ResultsError when the disk refuses.
+ */
 export function writeSplit(
   prefix: string,
   { samples, inputs, target }: DataSet,
@@ -43,8 +46,9 @@ export function writeSplit(
   }
 }
 
-function writeSamples(path: string, { dtype, sampleShape, data }: Samples): SampleFile {
+function writeSamples(path: string, { dtype, sampleShape, data, place }: Samples): SampleFile {
   const array = ARRAY_NAMES.find((name) => data instanceof CLASSES[name])!
+  if (place !== undefined) return { dtype, sampleShape, ...place, array }
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   try {
     const file = openSync(path, 'w')
@@ -57,7 +61,7 @@ function writeSamples(path: string, { dtype, sampleShape, data }: Samples): Samp
   } catch (error) {
     throw diskError(path, error)
   }
-  return { dtype, sampleShape, path, array }
+  return { dtype, sampleShape, path, offset: 0, array }
 }
 
 /** A split whose arrays are read into memory while they fit into `keepBytes`, and from their files otherwise. */
@@ -101,7 +105,7 @@ function read(descriptor: number, file: SampleFile, start: number, count: number
   const bytes = new Uint8Array(buffer)
   for (let done = 0; done < bytes.length;) {
     const size = Math.min(MOST_BYTES, bytes.length - done)
-    const got = readSync(descriptor, bytes, done, size, start * width + done)
+    const got = readSync(descriptor, bytes, done, size, file.offset + start * width + done)
     if (got === 0) throw new EngineError(`${file.path} is cut short; run again`)
     done += got
   }

@@ -38,10 +38,7 @@ export function sizing(
 ): Sizing {
   const { parameters, dataBytes } = needs
   const large = parameters >= LARGE
-  const each =
-    WORKER_BYTES +
-    WORKER_COPIES * Float32Array.BYTES_PER_ELEMENT * parameters +
-    Math.min(dataBytes, KEPT_BYTES / machine.cores)
+  const each = workerBytes(parameters, Math.min(dataBytes, KEPT_BYTES / machine.cores))
   const fitting = Math.max(
     1,
     Math.min(machine.cores, Math.floor((SHARE_OF_MEMORY * machine.freeBytes) / each)),
@@ -49,4 +46,9 @@ export function sizing(
   const workers = needs.workers ?? (large ? 1 : fitting)
   const threads = needs.threads ?? (large ? machine.cores : 1)
   return { workers, threads, keepBytes: Math.floor(KEPT_BYTES / workers) }
+}
+
+/** Memory of one worker, in bytes, that keeps so much of the data. */
+export function workerBytes(parameters: number, keptBytes: number): number {
+  return WORKER_BYTES + WORKER_COPIES * Float32Array.BYTES_PER_ELEMENT * parameters + keptBytes
 }

@@ -8,21 +8,25 @@ const EARLY = 4
 export class StartedWorkers {
   private readonly processes: WorkerProcess[]
 
-  constructor(early: number) {
-    this.processes = Array.from({ length: early }, () => new WorkerProcess())
+  /** @param start begins a process */
+  constructor(
+    early: number,
+    readonly start: () => WorkerProcess = () => new WorkerProcess(),
+  ) {
+    this.processes = Array.from({ length: early }, start)
   }
 
   /** So many processes, which are the caller's to end; those begun in vain are ended. */
   take(count: number): WorkerProcess[] {
     const taken = this.processes.splice(0, count)
     this.stop()
-    while (taken.length < count) taken.push(new WorkerProcess())
+    while (taken.length < count) taken.push(this.start())
     return taken
   }
 
   /** Ends the processes that were not taken. */
   stop(): void {
-    for (const process of this.processes.splice(0)) process.kill()
+    for (const process of this.processes.splice(0)) void process.kill()
   }
 }
 

@@ -40,7 +40,7 @@ async function handle(message: ToWorker): Promise<void> {
 
 async function setUp(setup: WorkerSetup): Promise<PointEvaluator> {
   const { store, model, program, threads, parameters, splits, keepBytes } = setup
-  const engine = await openOnnxRuntimeEngine(model, program, { threads })
+  const engine = await openOnnxRuntimeEngine(model, program, { threads, flushDenormals: true })
   const opened = splits.map((split) => ({ data: openSplit(split, keepBytes), groups: split.groups }))
   return new PointEvaluator(engine, new ReplayStore(store), parameters, opened)
 }

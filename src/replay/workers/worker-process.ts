@@ -2,24 +2,22 @@ import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { reasonOf } from '../../errors.js'
 import type { FromWorker, TaskPart, ToWorker, WorkerSetup } from './messages.js'
 
 const MAIN = fileURLToPath(new URL('./worker-main.js', import.meta.url))
 
-/**
- * Garbage is collected after so many megabytes: by default they grow with a run's length to 16, held three times over,
- * while next to nothing of a worker's objects lives on.
- */
-const YOUNG_MEGABYTES = 2
-
 /** What a dying process says last is kept up to this length. */
-const LAST_WORDS = 2000
+const LAST_WORDS = 4000
+
+/** How V8 and C++ say that memory is short. A trace of many lines may follow. */
+const OUT_OF_MEMORY = /^.*(out of memory|bad_alloc).*$/im
 
 /** How a worker process ended. */
 export interface Death {
   /** `was killed by SIGKILL`, `ended with exit code 1`. */
   readonly how: string
-  /** Whether the system killed a process for want of memory meanwhile. */
+  /** Whether it said that memory was short, or the system killed a process for want of memory meanwhile. */
   readonly memory: boolean
 }
 
@@ -30,32 +28,31 @@ export interface WorkerEvents {
 
 /** A child process with one engine. */
 export class WorkerProcess {
-  private readonly child: ChildProcess
+  private readonly child: ChildProcess | undefined
   private readonly killsBefore = memoryKills()
+  private readonly ended: Promise<void>
   private events: WorkerEvents | undefined
   private death: Death | undefined
   private lastWords = ''
+  /** The line of the last words that says that memory was short. */
+  private memoryWords: string | undefined
 
-  constructor() {
-    // the engine's libraries are loaded at once, while the parent still reads checkpoints and data
-    this.child = fork(MAIN, [], {
-      execArgv: [`--max-semi-space-size=${YOUNG_MEGABYTES}`],
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  /** @param main the worker's program */
+  constructor(main = MAIN) {
+    let end: () => void = () => undefined
+    this.ended = new Promise((resolve) => {
+      end = resolve
     })
-    this.child.stderr!.on('data', (chunk: Buffer) => {
-      this.lastWords = (this.lastWords + chunk.toString()).slice(-LAST_WORDS)
-    })
-    this.child.on('message', (message: FromWorker) => this.events?.onMessage(message))
-    this.child.on('exit', (code, signal) => {
-      this.died(code, signal)
-    })
-    // a message to a process that has just ended fails; its end is told by 'exit'
-    this.child.on('error', () => undefined)
+    try {
+      this.child = this.start(main, end)
+    } catch (error) {
+      this.died(`could not be started (${reasonOf(error)})`)
+      end()
+    }
   }
 
   get pid(): number | undefined {
-    return this.child.pid
+    return this.child?.pid
   }
 
   begin(setup: WorkerSetup, events: WorkerEvents): void {
@@ -68,23 +65,56 @@ export class WorkerProcess {
     this.send({ kind: 'part', id, part })
   }
 
-  /** Ends the process at once. */
-  kill(): void {
+  /** Ends the process; resolves when it is gone, so that it writes nothing any more. */
+  kill(): Promise<void> {
     this.events = undefined
-    this.child.kill('SIGKILL')
+    this.child?.kill('SIGKILL')
+    return this.ended
+  }
+
+  private start(main: string, end: () => void): ChildProcess {
+    // the engine's libraries are loaded at once, while the parent still reads checkpoints and data
+    const child = fork(main, [], {
+      execArgv: [],
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    })
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.hear(chunk.toString())
+    })
+    child.on('message', (message: FromWorker) => this.events?.onMessage(message))
+    child.on('exit', end)
+    // unlike 'exit' it comes after the last message and the last word
+    child.on('close', (code, signal) => {
+      this.died(
+        signal === null ? `ended with exit code ${code ?? 0}` : `was killed by ${signal}`,
+        signal === 'SIGKILL' && memoryKills() > this.killsBefore,
+      )
+    })
+    child.on('error', (error) => {
+      // a message to a process that has just ended fails; its end is told by 'close'
+      if (child.pid !== undefined) return
+      this.died(`could not be started (${error.message})`)
+      end()
+    })
+    return child
   }
 
   private send(message: ToWorker): void {
-    if (this.child.connected) this.child.send(message, () => undefined)
+    if (this.child?.connected) this.child.send(message, () => undefined)
   }
 
-  private died(code: number | null, signal: NodeJS.Signals | null): void {
-    const words = this.lastWords.trim().split('\n').at(-1) ?? ''
-    const how = signal === null ? `ended with exit code ${code ?? 0}` : `was killed by ${signal}`
-    const killed = signal === 'SIGKILL' && memoryKills() > this.killsBefore
+  private hear(text: string): void {
+    this.lastWords = (this.lastWords + text).slice(-LAST_WORDS)
+    this.memoryWords ??= OUT_OF_MEMORY.exec(this.lastWords)?.[0].trim()
+  }
+
+  private died(end: string, killedForMemory = false): void {
+    if (this.death !== undefined) return
+    const words = this.memoryWords ?? this.lastWords.trim().split('\n').at(-1) ?? ''
     this.death = {
-      how: words === '' ? how : `${how} (${words})`,
-      memory: killed || /out of memory|bad_alloc/i.test(words),
+      how: words === '' ? end : `${end} (${words})`,
+      memory: killedForMemory || this.memoryWords !== undefined,
     }
     this.events?.onDeath(this.death)
   }

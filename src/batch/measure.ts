@@ -1,0 +1,33 @@
+import { createEngine, evaluate } from '../engines/create.js'
+import type { Prepared } from '../replay/prepare.js'
+import type { FloatArray } from '../tensor.js'
+
+/** Timed after one that warms up; the shortest counts, since other work only adds. */
+const TIMED = 2
+
+/**
+ * Seconds that the loss and gradient of one micro-batch take one worker here, measured on the first split and the weights of the
+ * first checkpoint.
+ * @throws EngineError when the graph can't be run, and CheckpointError when the checkpoint can't be read
+ */
+export async function measureMicroBatch(prepared: Prepared, threads: number): Promise<number> {
+  const { gradient, trajectory, tensors, batchSize } = prepared
+  const [data] = prepared.data.values()
+  const weights = new Map<string, FloatArray>()
+  for (const { name, checkpointName } of tensors)
+    weights.set(name, (await trajectory.checkpoints[0]!.read(checkpointName)).data)
+  const sums = new Map(tensors.map(({ name, size }) => [name, new Float64Array(size)]))
+  const split = { ...data!, samples: Math.min(batchSize, data!.samples) }
+  const engine = await createEngine(gradient, { threads })
+  let shortest = Infinity
+  try {
+    for (let i = 0; i <= TIMED; i += 1) {
+      const started = performance.now()
+      await evaluate(engine, weights, split, { size: batchSize }, sums)
+      if (i > 0) shortest = Math.min(shortest, performance.now() - started)
+    }
+  } finally {
+    await engine.close()
+  }
+  return shortest / 1000
+}
