@@ -77,9 +77,10 @@ export class ReplayState {
     return this.intervals.get(index)
   }
 
-  /** The first interval that is not finished, or the end. */
-  unfinished({ to }: Range): number {
+  /** The first interval that is not finished, or the end; a part's first one looks back on the one before it. */
+  unfinished({ from, to }: Range): number {
     let index = this.advanced
+    if (index === from && from > 0 && !this.intervals.has(from - 1)) return from
     while (index < to && this.intervals.has(index)) index += 1
     return index
   }

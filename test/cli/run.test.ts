@@ -186,11 +186,11 @@ describe('retrograd run', () => {
   }
 
   /** No interval converges to this: the run takes many times longer than the tests let it. */
-  const LONG = { steps: undefined, tolerance: '1e-12', 'max-splits': '8' }
+  const LONG = { steps: undefined, tolerance: '1e-12', 'max-splits': '4' }
 
   it('goes on where it was interrupted: exit 130, the line to resume, then the bits of one run', async () => {
     const [out, whole] = [join(newFolder(), 'out'), join(newFolder(), 'whole')]
-    const first = await interruptedRun({ out }, 'SIGINT', 2500)
+    const first = await interruptedRun({ out }, 'SIGINT', 1500)
     expect(first.status, first.stderr).to.equal(130)
     expect(first.stderr).to.match(
       /(\d+) of 60 intervals are finished and stay in .*; to go on:\n {2}retrograd run fixtures/,
@@ -203,7 +203,7 @@ describe('retrograd run', () => {
 
   it('leaves nothing visible when killed, refuses to go on with other options, naming them, or begins anew', async () => {
     const out = join(newFolder(), 'out')
-    await interruptedRun({ out }, 'SIGKILL', 2500)
+    await interruptedRun({ out }, 'SIGKILL', 1500)
     expect(readdirSync(out)).to.deep.equal(['.partial'])
     const other = await retrograd(runArguments({ out, ...LONG, tolerance: '0.5' }))
     expect(other.status).to.equal(2)

@@ -4,6 +4,8 @@ import { drawSample } from '../../src/data/sample.js'
 import type { Sample, SampleOptions } from '../../src/data/sample.js'
 import { UsageError } from '../../src/errors.js'
 
+const hash = (): Promise<string> => Promise.resolve('hash')
+
 /** A split whose every number is its sample's index: float images, int64 tokens, bytes, and a label per position. */
 function numbered(samples: number): DataSet {
   const each = (width: number): number[] =>
@@ -20,7 +22,7 @@ function numbered(samples: number): DataSet {
     ]),
     target: { dtype: 'int64', sampleShape: [3, 1], data: BigInt64Array.from(each(3), BigInt) },
     notes: ['divided by 255'],
-    sha256: () => Promise.resolve('hash'),
+    sha256: hash,
   }
 }
 
@@ -28,7 +30,7 @@ function numbered(samples: number): DataSet {
 function plain(samples: number): DataSet {
   const data = Float64Array.from({ length: samples }, (_, i) => i)
   const inputs = new Map<string, Samples>([['x', { dtype: 'float64', sampleShape: [], data }]])
-  return { path: 'train.npz', samples, inputs, notes: [], sha256: () => Promise.resolve('hash') }
+  return { path: 'train.npz', samples, inputs, notes: [], sha256: hash }
 }
 
 function sampled(data: DataSet, options: SampleOptions): Sample {
@@ -86,7 +88,7 @@ describe('a sample of a split', () => {
     const sample = sampled(data, { maximum: 101, seed: 3 })
     expect(numbers(data.target!)).to.deep.equal(before)
     expect(data.notes).to.deep.equal(['divided by 255'])
-    expect(sample.data).to.deep.include({ path: 'train.npz', sha256: () => Promise.resolve('hash') })
+    expect(sample.data).to.deep.include({ path: 'train.npz', sha256: hash })
     expect(sample.data.notes).to.deep.equal([
       'divided by 255',
       "train.npz: 100 of 200 samples, drawn at random (seed 3) in 25 groups of 4; 101 don't make equal groups",

@@ -1,0 +1,35 @@
+import { expect } from 'chai'
+import { sizing } from '../../src/replay/workers/sizing.js'
+
+const GIB = 2 ** 30
+
+describe('the number of workers', () => {
+  const small = { parameters: 100_000, dataBytes: 50e6 }
+  const large = { parameters: 120e6, dataBytes: 1e6 }
+
+  it('is that of the cores for small networks, one thread each', () => {
+    for (const cores of [1, 2, 16])
+      expect(sizing(small, { cores, freeBytes: 64 * GIB })).to.include({ workers: cores, threads: 1 })
+  })
+
+  it('is what memory allows, and one at least', () => {
+    const { workers } = sizing({ parameters: 12e6, dataBytes: 0 }, { cores: 16, freeBytes: 4 * GIB })
+    expect(workers).to.be.within(2, 8)
+    expect(sizing(small, { cores: 16, freeBytes: 1e6 }).workers).to.equal(1)
+  })
+
+  it('is one with all threads for a network of which several would fill the memory', () => {
+    expect(sizing(large, { cores: 8, freeBytes: 64 * GIB })).to.include({ workers: 1, threads: 8 })
+  })
+
+  it('is what is asked for, and so are threads', () => {
+    const machine = { cores: 8, freeBytes: 64 * GIB }
+    expect(sizing({ ...large, workers: 3, threads: 2 }, machine)).to.include({ workers: 3, threads: 2 })
+    expect(sizing({ ...small, workers: 5 }, machine)).to.include({ workers: 5, threads: 1 })
+  })
+
+  it('does not change the threads of small networks, on which results depend', () => {
+    const threads = [1, 2, 64].map((cores) => sizing(small, { cores, freeBytes: GIB }).threads)
+    expect(threads).to.deep.equal([1, 1, 1])
+  })
+})
