@@ -47,7 +47,10 @@ export async function openOnnxRuntimeEngine(
 }
 
 /** How a session is made: ONNX Runtime's defaults, which no other setting was quicker than. */
-export function sessionOptions({ threads, flushDenormals }: OnnxRuntimeOptions): InferenceSession.SessionOptions {
+export function sessionOptions({
+  threads,
+  flushDenormals,
+}: OnnxRuntimeOptions): InferenceSession.SessionOptions {
   return {
     executionProviders: ['cpu'],
     graphOptimizationLevel: 'all',
