@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { livingInGroup, processes } from '../../test/support/processes.js'
 import type { RecordedRun } from './recorded-runs.js'
 
 const MAIN = fileURLToPath(new URL('../../bin/main.js', import.meta.url))
@@ -53,30 +53,4 @@ export class RunningReplay {
       `processes ${livingInGroup(this.child.pid!).join(', ')} outlive the run that they belong to`,
     )
   }
-}
-
-/** Processes of a group that are not yet dead. Linux only. */
-export function livingInGroup(group: number): number[] {
-  return processes().flatMap(({ pid, group: its, state }) => (its === group && state !== 'Z' ? [pid] : []))
-}
-
-interface ProcessFacts {
-  readonly pid: number
-  readonly state: string
-  readonly parent: number
-  readonly group: number
-}
-
-function processes(): ProcessFacts[] {
-  return readdirSync('/proc').flatMap((name) => {
-    if (!/^\d+$/.test(name)) return []
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'latin1')
-      // the command's name, in parentheses, may hold anything
-      const [state, parent, group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-      return [{ pid: Number(name), state: state!, parent: Number(parent), group: Number(group) }]
-    } catch {
-      return []
-    }
-  })
 }

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const MAIN = fileURLToPath(new URL('../../bin/main.js', import.meta.url))
+/** The command line as users have it. */
+export const MAIN = fileURLToPath(new URL('../../bin/main.js', import.meta.url))
 
 export interface Outcome {
   readonly status: number | null
