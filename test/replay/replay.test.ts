@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
@@ -304,6 +304,29 @@ describe('replay', () => {
     expect(points.length, 'no more than the points of one interval are lost each time').to.be.at.most(
       whole.engine.points.length + 2 * interruptions,
     )
+  })
+
+  it('estimates the noise floor when it goes on, where that is all that a killed process had not finished', async () => {
+    const saves = walk(5)
+    const whole = await run(QUADRATIC, saves)
+    const folder = mkdtempSync(join(tmpdir(), 'retrograd-'))
+    const controller = new AbortController()
+    const engine = new FormulaEngine(QUADRATIC, (count) => {
+      if (count === 6) controller.abort()
+    })
+    const options = { signal: controller.signal }
+    await replayFormula({ engine, tensors: TENSORS, saves, options, folder }, new MemorySink())
+    const journal = readFileSync(join(folder, 'journal'), 'utf8')
+    expect(journal)
+      .to.match(/"noise"/)
+      .and.to.match(/"interval":0/)
+    const withoutNoise = journal.split('\n').filter((line) => !line.includes('"noise"'))
+    writeFileSync(join(folder, 'journal'), withoutNoise.join('\n'))
+    const sink = new MemorySink()
+    const again = { engine: new FormulaEngine(QUADRATIC), tensors: TENSORS, saves, folder }
+    expect(await replayFormula(again, sink)).to.deep.equal(whole.outcome)
+    expect(sink.rows).to.deep.equal(whole.sink.rows)
+    rmSync(folder, { recursive: true })
   })
 
   it('names the interval and the split where the loss overflows', async () => {

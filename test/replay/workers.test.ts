@@ -170,7 +170,9 @@ describe('workers', () => {
   it('that want for memory again with half the size end the run with an error that says what helps', async () => {
     const error = await rejection(withFaulty([{ kind: 'bad_alloc', at: 'point-3-0-0.', times: 100 }]))
     expect(error).to.be.instanceOf(EngineError)
-    expect(error.message).to.match(/memory was short, with micro-batches of (10|5) samples; use fewer --workers/)
+    expect(error.message).to.match(
+      /memory was short, with micro-batches of (10|5) samples; use fewer --workers/,
+    )
   })
 
   it('that want for memory at a single sample end the run', async () => {

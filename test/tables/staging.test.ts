@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { ResultsError, UsageError } from '../../src/errors.js'
+import { hashOf } from '../../src/tables/identity.js'
 import { FileSink } from '../../src/tables/file-sink.js'
 import { ResultsWriter } from '../../src/tables/writer.js'
 import { entries, useFolder } from './folder.js'
@@ -161,6 +162,19 @@ describe('a results folder while it is written', () => {
     for (const name of moved) renameSync(join(folder(), name), join(folder(), '.partial', name))
     mkdirSync(join(folder(), 'parameters'))
     expect((await rejection(create(folder()))).message).to.include('holds results already')
+    expect(entries(folder())).to.deep.equal(FINISHED)
+  })
+
+  it('takes a run that was killed while it cleared up after its commit for finished', async () => {
+    const identity = { tolerance: 0.001 }
+    const options = { granularity: 'unit', overwrite: false, facts: {}, identity } as const
+    const writer = await ResultsWriter.create(folder(), options)
+    writeMadeUpRun(writer, 'unit', 3)
+    await writer.commit({ ...madeUpFacts(), identity: hashOf(identity) })
+    mkdirSync(join(folder(), '.partial/replay'), { recursive: true })
+    writeFileSync(join(folder(), '.partial/done.json'), JSON.stringify(identity))
+    const again = await ResultsWriter.create(folder(), options)
+    expect(again.finished?.tables.map(({ name }) => name)).to.include('steps')
     expect(entries(folder())).to.deep.equal(FINISHED)
   })
 
