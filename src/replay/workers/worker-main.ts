@@ -7,7 +7,7 @@ import { RetrogradError } from '../../errors.js'
 import { ReplayStore } from '../store/store.js'
 import type { Failure, FromWorker, TaskPart, ToWorker, WorkerSetup } from './messages.js'
 import { PointEvaluator } from './point-evaluator.js'
-import { openSplit } from './sample-files.js'
+import { openSplits } from './sample-files.js'
 
 /** Progress is told this often. */
 const PROGRESS_MS = 100
@@ -41,7 +41,7 @@ async function handle(message: ToWorker): Promise<void> {
 async function setUp(setup: WorkerSetup): Promise<PointEvaluator> {
   const { store, model, program, threads, parameters, splits, keepBytes } = setup
   const engine = await openOnnxRuntimeEngine(model, program, { threads, flushDenormals: true })
-  const opened = splits.map((split) => ({ data: openSplit(split, keepBytes), groups: split.groups }))
+  const opened = openSplits(splits, keepBytes).map((data, i) => ({ data, groups: splits[i]!.groups }))
   return new PointEvaluator(engine, new ReplayStore(store), parameters, opened)
 }
 
