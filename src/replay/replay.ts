@@ -101,17 +101,21 @@ class Replay {
 
   /** Takes up what the journal holds, and clears what no record speaks of. */
   private async restore(): Promise<void> {
-    const { state, advanced, input } = this
+    const { state, input } = this
     // what is removed here, what the disk holds of the journal may still speak of
     if (state.advanced > this.range.from) await this.sync()
-    const names = [this.advance.totalsAt(advanced), this.advance.blockAt(advanced)].filter(
-      (name) => name !== undefined,
-    )
-    const kept = keptFiles(state, this.range.from, input.splits.length)
-    input.arrays.store.keepOnly(new Set([...kept, ...names]))
+    input.arrays.store.keepOnly(this.keptFiles())
     this.sink.restore(state.tables)
     this.weights.take(state.endpoints)
     this.progress.finished(state.finishedIn(this.range), state.lastRecord)
+  }
+
+  /** Names of the files that what is finished rests on. */
+  private keptFiles(): Set<string> {
+    const { state, advanced, input } = this
+    const sums = [this.advance.totalsAt(advanced), this.advance.blockAt(advanced)]
+    const kept = keptFiles(state, this.range.from, input.splits.length)
+    return new Set([...kept, ...sums.filter((name) => name !== undefined)])
   }
 
   /** Returns whether the signal ended the work. */
@@ -271,7 +275,7 @@ class Replay {
   }
 
   private async sync(): Promise<void> {
-    await this.journal.sync()
+    await this.journal.sync(this.keptFiles())
     this.lastSync = Date.now()
   }
 

@@ -13,6 +13,12 @@ const MAIN = fileURLToPath(new URL('./worker-main.js', import.meta.url))
  */
 const YOUNG_MEGABYTES = 2
 
+/**
+ * Blocks of memory from this size on go back to the system when they are freed. GNU's allocator raises the size to that of
+ * the largest block freed so far, and keeps between smaller ones what was large.
+ */
+const MAPPED_BYTES = 4 * 2 ** 20
+
 /** What a dying process says last is kept up to this length. */
 const LAST_WORDS = 4000
 
@@ -82,6 +88,7 @@ export class WorkerProcess {
     // the engine's libraries are loaded at once, while the parent still reads checkpoints and data
     const child = fork(main, [], {
       execArgv: [`--max-semi-space-size=${YOUNG_MEGABYTES}`],
+      env: { ...process.env, MALLOC_MMAP_THRESHOLD_: String(MAPPED_BYTES) },
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
