@@ -51,7 +51,7 @@ export type {
 export type { Cut } from './engines/micro-batches.js'
 
 export { replay } from './replay/replay.js'
-export type { ReplayInput, ReplayOptions } from './replay/replay.js'
+export type { ReplayInput, ReplayOptions } from './replay/replay-input.js'
 export type { ReplayProgress } from './replay/progress.js'
 export type { ReplaySink } from './replay/advance.js'
 export { ReplayJournal } from './replay/journal.js'

@@ -49,7 +49,7 @@ export function renderEstimates(rows: readonly EstimateRow[], color: Colors): st
     '',
     ...table([head, ...lines, cells('total', totalOf(rows))], color),
     '',
-    '  from: with every interval cut into two; those that do not converge are cut finer',
+    '  from: as the rule begins; intervals that do not converge are cut finer',
     '  nothing was written',
     '',
   ].join('\n')

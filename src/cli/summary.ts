@@ -192,8 +192,10 @@ function bar({ lca }: LayerSummary, largest: number, color: Colors): string {
 }
 
 function firstOrder(summary: RunSummary): string[] {
-  return summary.splits.map(({ split, firstOrder, lossChange }) => {
-    const off = Math.abs(firstOrder - lossChange) / Math.abs(lossChange)
+  return summary.splits.map(({ split, firstOrder, lossChange, lca, largestResidual }) => {
+    // of some tensors only, it is to be compared with their LCA
+    const change = Number.isNaN(largestResidual) ? lca : lossChange
+    const off = Math.abs(firstOrder - change) / Math.abs(change)
     return `  the first-order approximation alone would say ${signed(firstOrder)} on ${split}: ${percent(off)} off`
   })
 }

@@ -99,6 +99,11 @@ export class Advance {
     addToBlock(arrays, splits.length, range, { before: path(this.blockAt(range.from)), after: block })
     if (this.blockAt(range.to) !== undefined) return
     const [before, after] = [path(this.totalsAt(range.from)), path(this.totalsAt(range.to))!]
+    if (before === undefined && !this.context.range.part) {
+      // added to zeros, the first block stays what it is
+      arrays.store.rename(fileNames.block(range.to), this.totalsAt(range.to)!)
+      return
+    }
     addBlock(arrays, splits.length, { before, block, after })
   }
 

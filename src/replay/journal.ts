@@ -1,5 +1,5 @@
 import { readFileSync, renameSync, rmSync } from 'node:fs'
-import { open, readdir } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { uptime } from 'node:os'
 import { join } from 'node:path'
 import { Journal } from '../io/journal.js'
@@ -50,11 +50,14 @@ export class ReplayJournal {
     }
   }
 
-  /** Brings everything that the records so far speak of to the disk, and says so in the journal. */
-  async sync(): Promise<void> {
+  /**
+   * Brings the files that the records so far rest on to the disk, and says so in the journal.
+   * @param names of the files, in the journal's folder
+   */
+  async sync(names: Iterable<string>): Promise<void> {
     const records = this.count
     try {
-      for (const name of await readdir(this.folder)) await syncFile(join(this.folder, name))
+      for (const name of names) await syncFile(join(this.folder, name))
       if (process.platform !== 'win32') await syncFile(this.folder)
       this.append({ kind: 'synced', records })
       this.journal.sync()

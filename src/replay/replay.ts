@@ -1,62 +1,16 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Granularity } from '../tables/schema.js'
-import type { Trajectory } from '../trajectory/checkpoint.js'
 import { Advance, intervalsAtOnce } from './advance.js'
 import type { ReplaySink } from './advance.js'
-import type { Arrays } from './allocation.js'
-import { Endpoints } from './endpoints.js'
-import type { Endpoint } from './endpoints.js'
-import { integrate } from './integrate.js'
-import type { Integrator } from './integrate.js'
+import { Attempt } from './attempt.js'
 import type { ReplayJournal } from './journal.js'
-import { estimateNoiseFloor } from './noise.js'
 import { Progress } from './progress.js'
-import type { ReplayProgress } from './progress.js'
-import type { Rule } from './quadrature/rule.js'
-import type { IntervalRecord, ReplayRecord } from './records.js'
+import type { ReplayRecord } from './records.js'
+import type { ReplayInput, ReplayOptions } from './replay-input.js'
 import { keptFiles, ReplayState } from './state.js'
 import type { Outcome } from './state.js'
-import type { ReplaySplit } from './split.js'
 import { fileNames } from './store/store.js'
-import type { LcaTensor } from './tensors.js'
-import { BLOCK_INTERVALS } from './totals.js'
 import { WeightFiles } from './weight-files.js'
-import type { Evaluator } from './workers/evaluator.js'
 import { WorkerMemoryError } from './workers/pool.js'
-
-export interface ReplayInput {
-  readonly trajectory: Trajectory
-  /** All tensors in the order of the files of weights: first those that LCA is allocated to. */
-  readonly tensors: readonly LcaTensor[]
-  readonly arrays: Arrays
-  readonly evaluator: Evaluator
-  readonly splits: readonly ReplaySplit[]
-  /**
-   * What one value of the loss belongs to. A loss of a whole micro-batch may depend on how samples are cut, so that
-   * rounding can't be told by cutting them differently.
-   */
-  readonly lossOf: 'sample' | 'micro-batch'
-}
-
-export interface ReplayOptions {
-  readonly rule: Rule
-  /** Largest error of a converged interval, in units of the loss. */
-  readonly tolerance: number
-  /** Largest number of splits of an interval, a power of two. */
-  readonly maxSplits: number
-  readonly batchSize: number
-  /** Whether a smaller micro-batch gives the same loss, so that it may be tried where memory is short. */
-  readonly mayHalve: boolean
-  readonly granularity: Granularity
-  /** Half-open; all by default. */
-  readonly intervals?: { readonly from: number; readonly to: number }
-  /** How many intervals may be on their way at once. */
-  readonly window: number
-  /** Stops the replay; finished intervals stay in the journal. */
-  readonly signal?: AbortSignal
-  readonly onProgress?: (progress: ReplayProgress) => void
-  readonly onNote?: (note: string) => void
-}
 
 /** The open journal of a replay and what it held when it was opened. */
 export interface OpenJournal {
@@ -147,17 +101,21 @@ class Replay {
 
   /** Takes up what the journal holds, and clears what no record speaks of. */
   private async restore(): Promise<void> {
-    const { state, advanced, input } = this
+    const { state, input } = this
     // what is removed here, what the disk holds of the journal may still speak of
     if (state.advanced > this.range.from) await this.sync()
-    const names = [this.advance.totalsAt(advanced), this.advance.blockAt(advanced)].filter(
-      (name) => name !== undefined,
-    )
-    const kept = keptFiles(state, this.range.from, input.splits.length)
-    input.arrays.store.keepOnly(new Set([...kept, ...names]))
+    input.arrays.store.keepOnly(this.keptFiles())
     this.sink.restore(state.tables)
     this.weights.take(state.endpoints)
     this.progress.finished(state.finishedIn(this.range), state.lastRecord)
+  }
+
+  /** Names of the files that what is finished rests on. */
+  private keptFiles(): Set<string> {
+    const { state, advanced, input } = this
+    const sums = [this.advance.totalsAt(advanced), this.advance.blockAt(advanced)]
+    const kept = keptFiles(state, this.range.from, input.splits.length)
+    return new Set([...kept, ...sums.filter((name) => name !== undefined)])
   }
 
   /** Returns whether the signal ended the work. */
@@ -317,7 +275,7 @@ class Replay {
   }
 
   private async sync(): Promise<void> {
-    await this.journal.sync()
+    await this.journal.sync(this.keptFiles())
     this.lastSync = Date.now()
   }
 
@@ -332,120 +290,5 @@ class Replay {
         store.remove(fileNames.gradient(index, split), fileNames.lca(index, split))
     }
     this.state.release()
-  }
-}
-
-interface AttemptEvents {
-  /** Whether the attempt of that number has been given up: it must not give workers anything to do any more. */
-  readonly isOver: (attempt: number) => boolean
-  readonly onSamples: (interval: number, split: number, samples: number) => void
-  readonly onEndpoint: (endpoint: Endpoint) => void
-  readonly onNoise: (floor: number, evaluations: number) => void
-  readonly onInterval: (record: IntervalRecord) => void
-}
-
-/** The computation of unfinished intervals with one size of the micro-batch. */
-class Attempt {
-  private readonly endpoints: Endpoints
-  private readonly integrator: Integrator
-  private readonly intervals = new Map<number, Promise<IntervalRecord>>()
-  private noise: Promise<number> | undefined
-
-  constructor(
-    private readonly input: ReplayInput,
-    options: ReplayOptions,
-    private readonly weights: WeightFiles,
-    private readonly state: ReplayState,
-    readonly number: number,
-    private readonly events: AttemptEvents,
-  ) {
-    const { trajectory, arrays, tensors, splits } = input
-    const evaluator = this.evaluator
-    const { checkpoints, stepUnit } = trajectory
-    const step = (checkpoint: number): string => `${stepUnit} ${checkpoints[checkpoint]!.step}`
-    const common = {
-      evaluator,
-      weights,
-      splits,
-      cut: { size: state.batchSize },
-      onSamples: events.onSamples,
-    }
-    this.endpoints = new Endpoints({
-      ...common,
-      last: checkpoints.length - 1,
-      onEndpoint: events.onEndpoint,
-      where: (checkpoint) => `at ${step(checkpoint)}`,
-    })
-    this.endpoints.take(state.endpoints)
-    this.integrator = {
-      ...common,
-      arrays,
-      tensors,
-      rule: options.rule,
-      tolerance: options.tolerance,
-      maxSplits: options.maxSplits,
-      restricted: tensors.length > arrays.layout.tensors.length,
-      endpoint: (checkpoint) => this.endpoints.get(checkpoint),
-      noiseFloor: () => this.noiseFloor(),
-      where: (interval) => `between ${step(interval)} and ${step(interval + 1)}`,
-    }
-  }
-
-  /** An interval's record, computed where the journal does not hold it. */
-  interval(interval: number): Promise<IntervalRecord> {
-    const known = this.intervals.get(interval)
-    if (known !== undefined) return known
-    const done = this.state.interval(interval)
-    const record = done === undefined ? this.compute(interval) : Promise.resolve(done)
-    this.intervals.set(interval, record)
-    return record
-  }
-
-  release(index: number): void {
-    this.endpoints.release(index)
-    if (index % BLOCK_INTERVALS === BLOCK_INTERVALS - 1)
-      for (let i = index - BLOCK_INTERVALS + 1; i <= index; i += 1) this.intervals.delete(i)
-  }
-
-  /** Estimates the noise floor while intervals are computed; that it failed is said to whoever asks for it. */
-  beginNoise(): void {
-    void this.noiseFloor().catch(() => undefined)
-  }
-
-  async noiseIfBegun(): Promise<void> {
-    await this.noise
-  }
-
-  private async compute(interval: number): Promise<IntervalRecord> {
-    const record = await integrate(this.integrator, interval)
-    this.events.onInterval(record)
-    return record
-  }
-
-  /** Evaluates while the attempt is not over. */
-  private get evaluator(): Pick<Evaluator, 'evaluate'> {
-    const { input, number, events } = this
-    return {
-      evaluate: (...task) =>
-        events.isOver(number)
-          ? Promise.reject(new Error('the attempt is over'))
-          : input.evaluator.evaluate(...task),
-    }
-  }
-
-  private noiseFloor(): Promise<number> {
-    this.noise ??=
-      this.state.noise === undefined ? this.estimateNoise() : Promise.resolve(this.state.noise.floor)
-    return this.noise
-  }
-
-  private async estimateNoise(): Promise<number> {
-    const { input, weights, evaluator } = this
-    const { arrays, splits, lossOf } = input
-    const estimated = lossOf === 'sample'
-    const context = { arrays, evaluator, weights, cut: this.integrator.cut, splits }
-    const floor = estimated ? await estimateNoiseFloor(context, await this.endpoints.get(0)) : 0
-    this.events.onNoise(floor, estimated ? splits.length : 0)
-    return floor
   }
 }

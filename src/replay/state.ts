@@ -153,12 +153,14 @@ export function keptFiles(state: ReplayState, from: number, splits: number): Set
   const names = new Set(['journal'])
   const last = Math.max(0, state.advanced - 1)
   for (const { checkpoint } of state.endpoints) {
+    if (checkpoint < last) continue
     names.add(fileNames.weights(checkpoint))
     for (let split = 0; split < splits; split += 1) names.add(fileNames.gradient(checkpoint, split))
   }
   for (let split = 0; split < splits; split += 1) {
     if (state.advanced > from) names.add(fileNames.lca(last, split))
-    for (const interval of state.finishedIntervals()) names.add(fileNames.lca(interval, split))
+    for (const interval of state.finishedIntervals())
+      if (interval >= last) names.add(fileNames.lca(interval, split))
   }
   return names
 }

@@ -42,7 +42,7 @@ describe("a replay's journal", () => {
   it('drops what was not synced when the machine was started anew, and goes on behind the rest', async () => {
     open('a')
     journal!.append(noise(1))
-    await journal!.sync()
+    await journal!.sync(['journal'])
     journal!.append(noise(2))
     expect(open('b')).to.deep.equal([noise(1)])
     journal!.append(noise(3))
@@ -58,9 +58,9 @@ describe("a replay's journal", () => {
 
   it('keeps what was synced however often the machine stops: files that older records speak of are gone by then', async () => {
     open('a')
-    await journal!.sync()
+    await journal!.sync(['journal'])
     journal!.append(advance(32))
-    await journal!.sync()
+    await journal!.sync(['journal'])
     journal!.append(noise(2))
     for (const boot of ['b', 'c', 'd', 'b']) expect(open(boot), `start ${boot}`).to.deep.equal([advance(32)])
   })
@@ -68,7 +68,7 @@ describe("a replay's journal", () => {
   it('counts as synced what was appended before the sync began, not while it went on', async () => {
     open('a')
     journal!.append(noise(1))
-    const synced = journal!.sync()
+    const synced = journal!.sync(['journal'])
     journal!.append(noise(2))
     await synced
     expect(open('a')).to.deep.equal([noise(1), noise(2)])
@@ -80,7 +80,7 @@ describe("a replay's journal", () => {
     const all = [noise(1), advance(32), noise(2), advance(64)]
     for (const record of all) {
       journal!.append(record)
-      if (record.kind === 'advance') await journal!.sync()
+      if (record.kind === 'advance') await journal!.sync(['journal'])
     }
     journal!.close()
     const whole = readFileSync(join(folder, 'journal'))

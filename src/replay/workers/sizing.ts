@@ -1,7 +1,7 @@
 import { availableParallelism, freemem } from 'node:os'
 
 /** From this many parameters on an engine takes all cores: a second one would hold all of them again. */
-const LARGE = 1 << 24
+export const LARGE_PARAMETERS = 1 << 24
 /** What a worker process takes besides parameters and data: Node.js, ONNX Runtime, the values of a micro-batch. */
 const WORKER_BYTES = 200 * 2 ** 20
 /** Copies of the parameters (4 bytes each) that a worker holds: weights, gradient, and its sum in float64. */
@@ -37,7 +37,7 @@ export function sizing(
   machine = { cores: availableParallelism(), freeBytes: freemem() },
 ): Sizing {
   const { parameters, dataBytes } = needs
-  const large = parameters >= LARGE
+  const large = parameters >= LARGE_PARAMETERS
   const each = workerBytes(parameters, Math.min(dataBytes, KEPT_BYTES / machine.cores))
   const fitting = Math.max(
     1,
