@@ -60,7 +60,9 @@ describe('opening a trajectory', () => {
     }
     const { checkpoints } = await open(files)
     expect(checkpoints[0]!.tensors).to.equal(checkpoints[1]!.tensors)
-    const values = await Promise.all(checkpoints.map(async ({ read }) => [...(await read('v')).data]))
+    const values = await Promise.all(
+      checkpoints.map(async (checkpoint) => [...(await checkpoint.read('v')).data]),
+    )
     expect(values).to.deep.equal([
       [1, 2],
       [4, 5],
