@@ -103,7 +103,7 @@ export class BatchTree {
       await mkdir(folder, { recursive: true })
       if (existsSync(join(work, INPUTS))) await rename(join(work, INPUTS), join(folder, INPUTS))
       await rename(join(work, MANIFEST_FILE), join(folder, MANIFEST_FILE))
-      await syncFolder(folder)
+      syncFolder(folder)
       await rm(work, { recursive: true, force: true })
     })
   }
@@ -131,7 +131,7 @@ export class BatchTree {
 async function moveFolder(from: string, to: string, parent: string): Promise<void> {
   await mkdir(parent, { recursive: true })
   await rename(from, to)
-  await syncFolder(parent)
+  syncFolder(parent)
 }
 
 async function readInputs(folder: string): Promise<RunInputs | undefined> {

@@ -1,6 +1,6 @@
 import cliProgress from 'cli-progress'
 import type { ReplayProgress } from '../batch/loop.js'
-import { BAR_LOOKS, BAR_RESOLUTION, formatSeconds } from './progress.js'
+import { BAR_LOOKS, BAR_RESOLUTION, BarWithLines, formatSeconds } from './progress.js'
 
 /** Shows how far a batch is, on a terminal; elsewhere only lines are printed. */
 export interface BatchDisplay {
@@ -34,14 +34,10 @@ class Lines implements BatchDisplay {
 }
 
 /** One bar for all runs, each of which counts the same; it moves with the intervals of the one in work. */
-class Bar implements BatchDisplay {
-  private bar: cliProgress.SingleBar | undefined
-  private readonly started = Date.now()
+class Bar extends BarWithLines implements BatchDisplay {
   private runs = 0
   private ended = 0
   private name = ''
-
-  constructor(private readonly stream: NodeJS.WriteStream) {}
 
   start(runs: number): void {
     this.runs = runs
@@ -60,16 +56,6 @@ class Bar implements BatchDisplay {
 
   end(): void {
     this.ended += 1
-  }
-
-  line(text: string): void {
-    if (this.bar !== undefined) this.stream.write('\r\x1b[2K')
-    this.stream.write(`${text}\n`)
-  }
-
-  stop(): void {
-    this.bar?.stop()
-    this.bar = undefined
   }
 
   private makeBar(): cliProgress.SingleBar {

@@ -38,22 +38,12 @@ function quiet(stream: NodeJS.WritableStream): ProgressDisplay {
   }
 }
 
-class Bar implements ProgressDisplay {
-  private bar: cliProgress.SingleBar | undefined
-  private readonly started = Date.now()
+/** A bar that lines can be printed above. */
+export class BarWithLines {
+  protected bar: cliProgress.SingleBar | undefined
+  protected readonly started = Date.now()
 
-  constructor(private readonly stream: NodeJS.WriteStream) {}
-
-  update(progress: ReplayProgress): void {
-    this.bar ??= this.start(progress.intervals)
-    this.bar.update(Math.round(progress.done * BAR_RESOLUTION), {
-      phase: progress.phase,
-      interval: `${Math.min(progress.intervals, Math.floor(progress.done) + 1)}/${progress.intervals}`,
-      loss: Number.isFinite(progress.loss) ? progress.loss.toFixed(4) : '...',
-      residual: Number.isFinite(progress.residual) ? progress.residual.toExponential(1) : '...',
-      left: this.timeLeft(progress),
-    })
-  }
+  constructor(protected readonly stream: NodeJS.WriteStream) {}
 
   line(text: string): void {
     if (this.bar !== undefined) this.stream.write('\r\x1b[2K')
@@ -63,6 +53,19 @@ class Bar implements ProgressDisplay {
   stop(): void {
     this.bar?.stop()
     this.bar = undefined
+  }
+}
+
+class Bar extends BarWithLines implements ProgressDisplay {
+  update(progress: ReplayProgress): void {
+    this.bar ??= this.start(progress.intervals)
+    this.bar.update(Math.round(progress.done * BAR_RESOLUTION), {
+      phase: progress.phase,
+      interval: `${Math.min(progress.intervals, Math.floor(progress.done) + 1)}/${progress.intervals}`,
+      loss: Number.isFinite(progress.loss) ? progress.loss.toFixed(4) : '...',
+      residual: Number.isFinite(progress.residual) ? progress.residual.toExponential(1) : '...',
+      left: this.timeLeft(progress),
+    })
   }
 
   private start(intervals: number): cliProgress.SingleBar {

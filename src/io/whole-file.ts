@@ -1,3 +1,4 @@
+import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { open, rename } from 'node:fs/promises'
 
 /** Writes a file that is whole or not there: under another name first, onto the disk, then renamed. */
@@ -12,13 +13,13 @@ export async function writeWhole(path: string, text: string): Promise<void> {
   await rename(`${path}.tmp`, path)
 }
 
-/** Puts a folder's entries on the disk. Windows can't open folders, and has no need to. */
-export async function syncFolder(path: string): Promise<void> {
+/** Puts a folder's entries on the disk: names of new and renamed files. Windows can't open folders, and has no need to. */
+export function syncFolder(path: string): void {
   if (process.platform === 'win32') return
-  const folder = await open(path, 'r')
+  const folder = openSync(path, 'r')
   try {
-    await folder.sync()
+    fsyncSync(folder)
   } finally {
-    await folder.close()
+    closeSync(folder)
   }
 }

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { UsageError } from '../errors.js'
+import { syncFolder, writeWhole } from '../io/whole-file.js'
 import { diskError } from './disk-error.js'
 import { acquireLock } from './lock.js'
 import { MANIFEST_FILE, readManifest, type Manifest } from './manifest.js'
 import { TABLE_NAMES } from './schema.js'
-import { syncFolder } from './sync-folder.js'
 
 /** Everything that a run writes lies here until it is committed. */
 const PARTIAL = '.partial'
@@ -196,15 +196,4 @@ async function makeFolder(dir: string): Promise<string | undefined> {
     if (code === 'ENOENT') throw new UsageError(`${dir}: no folder can be made there`, { cause: error })
     throw diskError(dir, error)
   }
-}
-
-async function writeWhole(path: string, text: string): Promise<void> {
-  const file = await open(`${path}.tmp`, 'w')
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(`${path}.tmp`, path)
 }

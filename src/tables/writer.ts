@@ -2,6 +2,7 @@ import { constants, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UsageError } from '../errors.js'
+import { syncFolder } from '../io/whole-file.js'
 import type { ColumnInput } from './column-buffer.js'
 import { diskError } from './disk-error.js'
 import type { RunFacts } from './encoding.js'
@@ -17,7 +18,6 @@ import { rowsOfPart } from './part-reader.js'
 import { differences, hashOf, type Identity } from './identity.js'
 import { columnsOf, TABLES, tablesAt, type Batch, type Granularity, type TableName } from './schema.js'
 import { occupantsOf, Staging } from './staging.js'
-import { syncFolder } from './sync-folder.js'
 
 export interface ResultsWriterOptions {
   /** Which tables are written; see `tablesAt`. */

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { ResultsError } from '../../errors.js'
+import type { TypedArray } from '../../tensor.js'
 import { diskError } from '../../tables/disk-error.js'
 
 export type Numbers = Float32Array | Float64Array | Int32Array
@@ -33,7 +34,7 @@ export class ArrayFile {
   }
 
   /** Fills `into` with what lies from byte `position` on. */
-  read<T extends Numbers>(into: T, position: number): T {
+  read<T extends TypedArray>(into: T, position: number): T {
     const bytes = bytesOf(into)
     guarded(this.path, () => {
       for (let done = 0; done < bytes.length;) {
@@ -51,7 +52,7 @@ export class ArrayFile {
     return into
   }
 
-  write(values: Numbers, position: number): void {
+  write(values: TypedArray, position: number): void {
     const bytes = bytesOf(values)
     guarded(this.path, () => {
       for (let done = 0; done < bytes.length;)
@@ -70,7 +71,7 @@ export class ArrayFile {
   }
 }
 
-function bytesOf({ buffer, byteOffset, byteLength }: Numbers): Uint8Array {
+function bytesOf({ buffer, byteOffset, byteLength }: TypedArray): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength)
 }
 

@@ -1,15 +1,10 @@
-import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import type { DataSet, Samples } from '../../data/needs.js'
 import type { SampleArray, SplitData } from '../../engines/engine.js'
-import { EngineError } from '../../errors.js'
-import { diskError } from '../../tables/disk-error.js'
 import { elementCount } from '../../tensor.js'
 import type { TypedArray } from '../../tensor.js'
+import { ArrayFile, writeFile } from '../store/array-file.js'
 import { ARRAY_NAMES } from './messages.js'
 import type { ArrayName, SampleFile, SplitFiles } from './messages.js'
-
-/** A system call moves less than 2 GiB. */
-const MOST_BYTES = 1 << 30
 
 type ArrayClass = new (buffer: ArrayBuffer) => TypedArray
 const CLASSES: Readonly<Record<ArrayName, ArrayClass>> = {
@@ -49,31 +44,28 @@ export function writeSplit(
 function writeSamples(path: string, { dtype, sampleShape, data, place }: Samples): SampleFile {
   const array = ARRAY_NAMES.find((name) => data instanceof CLASSES[name])!
   if (place !== undefined) return { dtype, sampleShape, ...place, array }
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-  try {
-    const file = openSync(path, 'w')
-    try {
-      for (let done = 0; done < bytes.length;)
-        done += writeSync(file, bytes, done, Math.min(MOST_BYTES, bytes.length - done))
-    } finally {
-      closeSync(file)
-    }
-  } catch (error) {
-    throw diskError(path, error)
-  }
+  writeFile(path, (file) => {
+    file.write(data, 0)
+  })
   return { dtype, sampleShape, path, offset: 0, array }
 }
 
-/** A split whose arrays are read into memory while they fit into `keepBytes`, and from their files otherwise. */
-export function openSplit({ samples, inputs, target }: SplitFiles, keepBytes: number): SplitData {
+/** Splits whose arrays are read into memory where all of them fit into `keepBytes`, and from their files otherwise. */
+export function openSplits(splits: readonly SplitFiles[], keepBytes: number): SplitData[] {
+  const total = splits.reduce((sum, split) => sum + split.samples * sampleBytesOf(split), 0)
+  return splits.map(({ samples, inputs, target }) => {
+    const open = (file: SampleFile): SampleArray => openSamples(file, samples, total <= keepBytes)
+    return {
+      samples,
+      inputs: new Map(Object.entries(inputs).map(([name, file]) => [name, open(file)])),
+      ...(target && { target: open(target) }),
+    }
+  })
+}
+
+function sampleBytesOf({ inputs, target }: SplitFiles): number {
   const files = [...Object.values(inputs), ...(target ? [target] : [])]
-  const total = files.reduce((sum, file) => sum + samples * sampleBytes(file), 0)
-  const open = (file: SampleFile): SampleArray => openSamples(file, samples, total <= keepBytes)
-  return {
-    samples,
-    inputs: new Map(Object.entries(inputs).map(([name, file]) => [name, open(file)])),
-    ...(target && { target: open(target) }),
-  }
+  return files.reduce((sum, file) => sum + sampleBytes(file), 0)
 }
 
 /** Bytes of all arrays of a split. */
@@ -90,24 +82,16 @@ function bytesPerElement(array: ArrayName): number {
   return new CLASSES[array](new ArrayBuffer(0)).BYTES_PER_ELEMENT
 }
 
-function openSamples(file: SampleFile, samples: number, keep: boolean): SampleArray {
-  const { dtype, sampleShape } = file
-  const descriptor = openSync(file.path, 'r')
-  if (!keep) return { dtype, sampleShape, read: (start, count) => read(descriptor, file, start, count) }
-  const data = read(descriptor, file, 0, samples)
-  closeSync(descriptor)
-  return { dtype, sampleShape, data }
-}
-
-function read(descriptor: number, file: SampleFile, start: number, count: number): TypedArray {
-  const width = sampleBytes(file)
-  const buffer = new ArrayBuffer(count * width)
-  const bytes = new Uint8Array(buffer)
-  for (let done = 0; done < bytes.length;) {
-    const size = Math.min(MOST_BYTES, bytes.length - done)
-    const got = readSync(descriptor, bytes, done, size, file.offset + start * width + done)
-    if (got === 0) throw new EngineError(`${file.path} is cut short; run again`)
-    done += got
+function openSamples(samples: SampleFile, count: number, keep: boolean): SampleArray {
+  const { dtype, sampleShape, path, array } = samples
+  const file = ArrayFile.open(path)
+  const read = (start: number, size: number): TypedArray => {
+    const width = sampleBytes(samples)
+    const values = new CLASSES[array](new ArrayBuffer(size * width))
+    return file.read(values, samples.offset + start * width)
   }
-  return new CLASSES[file.array](buffer)
+  if (!keep) return { dtype, sampleShape, read }
+  const data = read(0, count)
+  file.close()
+  return { dtype, sampleShape, data }
 }

@@ -7,7 +7,7 @@ import { RetrogradError } from '../../errors.js'
 import { ReplayStore } from '../store/store.js'
 import type { Failure, FromWorker, TaskPart, ToWorker, WorkerSetup } from './messages.js'
 import { PointEvaluator } from './point-evaluator.js'
-import { openSplit } from './sample-files.js'
+import { openSplits } from './sample-files.js'
 import { LARGE_PARAMETERS } from './sizing.js'
 
 /** Progress is told this often. */
@@ -44,7 +44,7 @@ async function setUp(setup: WorkerSetup): Promise<PointEvaluator> {
   const size = parameters.tensors.reduce((sum, tensor) => sum + tensor.size, 0)
   const keepMemory = size < LARGE_PARAMETERS
   const engine = await openOnnxRuntimeEngine(model, program, { threads, flushDenormals: true, keepMemory })
-  const opened = splits.map((split) => ({ data: openSplit(split, keepBytes), groups: split.groups }))
+  const opened = openSplits(splits, keepBytes).map((data, i) => ({ data, groups: splits[i]!.groups }))
   return new PointEvaluator(engine, new ReplayStore(store), parameters, opened)
 }
 
