@@ -72,7 +72,7 @@ export { TABLES } from './tables/schema.js'
 export type { Batch, ColumnBatch, Granularity, TableName } from './tables/schema.js'
 export type { Manifest } from './tables/manifest.js'
 
-export { summarize } from './analysis/summary.js'
+export { summarize, summarizeResults } from './analysis/summary.js'
 export type { LayerSummary, RunSummary, SplitSummary } from './analysis/summary.js'
 
 export * from './errors.js'

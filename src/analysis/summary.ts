@@ -1,3 +1,4 @@
+import type { Results } from '../tables/read.js'
 import type { ColumnBatch } from '../tables/schema.js'
 
 /** What a run says at a glance. Losses and LCA are in units of the loss. */
@@ -45,8 +46,32 @@ export interface LayerSummary {
   readonly worst: { readonly interval: number; readonly lca: number }
 }
 
+type Tensors = ColumnBatch<'tensors', (typeof TENSOR_COLUMNS)[number]>
+
+/** The columns of `tensors` that a summary is made of. */
+const TENSOR_COLUMNS = ['split', 'interval', 'tensor', 'layer', 'parameters', 'lca'] as const
+
 /** The summary of a run from its `steps` and `tensors` tables. */
-export function summarize(steps: ColumnBatch<'steps'>, tensors: ColumnBatch<'tensors'>): RunSummary {
+export function summarize(steps: ColumnBatch<'steps'>, tensors: Tensors): RunSummary {
+  const layers = new LayerSums()
+  layers.add(tensors)
+  return summaryOf(steps, layers)
+}
+
+/**
+ * The summary of a run from its results folder; of `tensors` one row group is in memory at a time.
+ * @param steps the table, where it was read already
+ */
+export async function summarizeResults(
+  results: Pick<Results, 'readTable' | 'batches'>,
+  steps?: ColumnBatch<'steps'>,
+): Promise<RunSummary> {
+  const layers = new LayerSums()
+  for await (const batch of results.batches('tensors', { columns: TENSOR_COLUMNS })) layers.add(batch)
+  return summaryOf(steps ?? (await results.readTable('steps')), layers)
+}
+
+function summaryOf(steps: ColumnBatch<'steps'>, layers: LayerSums): RunSummary {
   const { columns } = steps
   const names = [...new Set(columns.split)]
   return {
@@ -54,8 +79,8 @@ export function summarize(steps: ColumnBatch<'steps'>, tensors: ColumnBatch<'ten
     steps: [columns.step_from[0]!, ...rowsOf(columns.split, names[0]!).map((row) => columns.step_to[row]!)],
     stepUnit: columns.step_unit[0]!,
     parameters: columns.parameters[0]!,
-    tensors: new Set(tensors.columns.tensor).size,
-    splits: names.map((split) => summarizeSplit(split, steps, tensors)),
+    tensors: layers.tensors,
+    splits: names.map((split) => summarizeSplit(split, steps, layers)),
   }
 }
 
@@ -63,11 +88,7 @@ function rowsOf(column: readonly string[], value: string): number[] {
   return column.flatMap((entry, row) => (entry === value ? [row] : []))
 }
 
-function summarizeSplit(
-  split: string,
-  steps: ColumnBatch<'steps'>,
-  tensors: ColumnBatch<'tensors'>,
-): SplitSummary {
+function summarizeSplit(split: string, steps: ColumnBatch<'steps'>, layers: LayerSums): SplitSummary {
   const { columns } = steps
   const rows = rowsOf(columns.split, split)
   const total = (column: Float64Array): number => rows.reduce((sum, row) => sum + column[row]!, 0)
@@ -81,39 +102,83 @@ function summarizeSplit(
     lossChange: lossTo - lossFrom,
     losses: [lossFrom, ...rows.map((row) => columns.loss_to[row]!)],
     lca: total(columns.lca),
-    largestResidual: Math.max(...rows.map((row) => Math.abs(columns.residual[row]!))),
+    largestResidual: rows.reduce((most, row) => Math.max(most, Math.abs(columns.residual[row]!)), 0),
     converged: rows.filter((row) => columns.converged[row]).length,
     firstOrder: total(columns.first_order),
     helping: share(columns.helping),
     hurting: share(columns.hurting),
     still: share(columns.still),
-    layers: summarizeLayers(split, tensors),
+    layers: layers.of(split),
   }
 }
 
-function summarizeLayers(split: string, { columns }: ColumnBatch<'tensors'>): LayerSummary[] {
-  const layers = new Map<string, { perInterval: Map<number, number>; tensors: Map<string, number> }>()
-  for (const row of rowsOf(columns.split, split)) {
-    const name = columns.layer[row]!
-    const layer = layers.get(name) ?? {
-      perInterval: new Map<number, number>(),
-      tensors: new Map<string, number>(),
+/** A layer's sums on one split. Rows come in the order of intervals, so that only the last one is open. */
+interface OpenLayer {
+  /** Parameters by tensor. */
+  readonly tensors: Map<string, number>
+  lca: number
+  hurtIn: number
+  worst: { readonly interval: number; readonly lca: number }
+  interval: number
+  /** Of the open interval. */
+  intervalLca: number
+}
+
+/** Sums over the rows of `tensors`, which are added in the table's order, some at a time. */
+class LayerSums {
+  private readonly splits = new Map<string, Map<string, OpenLayer>>()
+
+  add({ rows, columns }: Tensors): void {
+    for (let row = 0; row < rows; row += 1) {
+      const layer = this.layer(columns.split[row]!, columns.layer[row]!)
+      const interval = columns.interval[row]!
+      if (interval !== layer.interval) {
+        close(layer)
+        layer.interval = interval
+      }
+      layer.intervalLca += columns.lca[row]!
+      layer.tensors.set(columns.tensor[row]!, columns.parameters[row]!)
     }
-    layers.set(name, layer)
-    const interval = columns.interval[row]!
-    layer.perInterval.set(interval, (layer.perInterval.get(interval) ?? 0) + columns.lca[row]!)
-    layer.tensors.set(columns.tensor[row]!, columns.parameters[row]!)
   }
-  return [...layers].map(([layer, { perInterval, tensors }]) => ({
-    layer,
-    parameters: sum(tensors.values()),
-    lca: sum(perInterval.values()),
-    hurtIn: [...perInterval.values()].filter((lca) => lca > 0).length,
-    worst: [...perInterval].reduce(
-      (worst, [interval, lca]) => (lca > worst.lca ? { interval, lca } : worst),
-      { interval: 0, lca: -Infinity },
-    ),
-  }))
+
+  /** Number of tensors. */
+  get tensors(): number {
+    const [first] = this.splits.values()
+    return sum([...(first?.values() ?? [])].map(({ tensors }) => tensors.size))
+  }
+
+  /** The layers of a split; nothing can be added afterwards. */
+  of(split: string): LayerSummary[] {
+    return [...(this.splits.get(split) ?? [])].map(([layer, open]) => {
+      close(open)
+      const { tensors, lca, hurtIn, worst } = open
+      return { layer, parameters: sum(tensors.values()), lca, hurtIn, worst }
+    })
+  }
+
+  private layer(split: string, name: string): OpenLayer {
+    let layers = this.splits.get(split)
+    if (layers === undefined) this.splits.set(split, (layers = new Map<string, OpenLayer>()))
+    let layer = layers.get(name)
+    if (layer === undefined) layers.set(name, (layer = newLayer()))
+    return layer
+  }
+}
+
+function newLayer(): OpenLayer {
+  const worst = { interval: 0, lca: -Infinity }
+  return { tensors: new Map(), lca: 0, hurtIn: 0, worst, interval: -1, intervalLca: 0 }
+}
+
+/** Counts the open interval. */
+function close(layer: OpenLayer): void {
+  const { interval, intervalLca } = layer
+  if (interval === -1) return
+  layer.lca += intervalLca
+  if (intervalLca > 0) layer.hurtIn += 1
+  if (intervalLca > layer.worst.lca) layer.worst = { interval, lca: intervalLca }
+  layer.interval = -1
+  layer.intervalLca = 0
 }
 
 function sum(values: Iterable<number>): number {

@@ -1,5 +1,5 @@
 import type { Colors } from 'picocolors/types.js'
-import { summarize } from '../analysis/summary.js'
+import { summarizeResults } from '../analysis/summary.js'
 import type { RunSummary } from '../analysis/summary.js'
 import type { RunRecord, RunStatus } from '../batch/loop.js'
 import { openResults } from '../tables/read.js'
@@ -46,7 +46,7 @@ export function isFinished({ status }: RunRecord): boolean {
 
 async function factsOf(out: string, run: string): Promise<Omit<BatchRow, keyof RunRecord>> {
   const results = await openResults(out, { run })
-  const summary = summarize(await results.readTable('steps'), await results.readTable('tensors'))
+  const summary = await summarizeResults(results)
   const strongest = strongestLayer(summary)
   return {
     intervals: summary.intervals,

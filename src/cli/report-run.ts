@@ -1,5 +1,5 @@
 import { curvatureWarnings, measureCurvature } from '../analysis/curvature.js'
-import { summarize } from '../analysis/summary.js'
+import { summarizeResults } from '../analysis/summary.js'
 import type { Manifest } from '../tables/manifest.js'
 import { openResults } from '../tables/read.js'
 import { formatSeconds } from './progress.js'
@@ -19,7 +19,7 @@ export interface Finished {
 export async function report({ out, json, manifest, started }: Finished): Promise<void> {
   const results = await openResults(out)
   const steps = await results.readTable('steps')
-  const summary = summarize(steps, await results.readTable('tensors'))
+  const summary = await summarizeResults(results, steps)
   const { tolerance, maxSplits } = manifest.options as { tolerance: number; maxSplits: number }
   const curvature = measureCurvature(steps, maxSplits)
   const warnings = curvatureWarnings(curvature, maxSplits)

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { summarize } from '../../src/analysis/summary.js'
+import { summarize, summarizeResults } from '../../src/analysis/summary.js'
+import type { Results } from '../../src/tables/read.js'
 import type { ColumnBatch, ColumnName, TableName } from '../../src/tables/schema.js'
 import { columnsOf } from '../../src/tables/schema.js'
 
@@ -20,6 +21,14 @@ function table<T extends TableName>(
     ]
   })
   return { rows, columns: Object.fromEntries(columns) as ColumnBatch<T>['columns'] }
+}
+
+async function* rowsOneByOne({ rows, columns }: ColumnBatch<'tensors'>): AsyncGenerator {
+  for (let row = 0; row < rows; row += 1) {
+    await Promise.resolve()
+    const one = Object.entries(columns).map(([name, values]) => [name, values.slice(row, row + 1)])
+    yield { rows: 1, columns: Object.fromEntries(one) as unknown }
+  }
 }
 
 describe('the summary of a run', () => {
@@ -50,6 +59,15 @@ describe('the summary of a run', () => {
     lca: [-1, 0.25, -0.26, -0.25, -0.25, 0, 0.75, -0.25, 0, -0.5, 0, 0],
   })
   const summary = summarize(steps, tensors)
+
+  it('is the same from row groups that end within an interval', async () => {
+    const results = {
+      readTable: () => Promise.resolve(steps),
+      batches: () => rowsOneByOne(tensors),
+    } as unknown as Results
+    expect(await summarizeResults(results)).to.deep.equal(summary)
+  })
+
   const [train, val] = summary.splits
 
   it('takes losses from both ends and every checkpoint between', () => {

@@ -52,6 +52,24 @@ describe('opening a trajectory', () => {
     expect(trajectory.notes).to.deep.equal(["steps: from 'global_step' inside the files"])
   })
 
+  it('keeps one description of tensors that lie alike in all files, and their own where they do not', async () => {
+    const files = {
+      'step-1.safetensors': vectors({ v: [1, 2], w: [3] }),
+      'step-2.safetensors': vectors({ v: [4, 5], w: [6] }),
+      'step-3.safetensors': vectors({ w: [9], v: [7, 8] }),
+    }
+    const { checkpoints } = await open(files)
+    expect(checkpoints[0]!.tensors).to.equal(checkpoints[1]!.tensors)
+    const values = await Promise.all(
+      checkpoints.map(async (checkpoint) => [...(await checkpoint.read('v')).data]),
+    )
+    expect(values).to.deep.equal([
+      [1, 2],
+      [4, 5],
+      [7, 8],
+    ])
+  })
+
   it('reads the counter of safetensors from its metadata', async () => {
     const trajectory = await open({
       'x.safetensors': vectors({ w: [1] }, { iteration: '7' }),

@@ -13,9 +13,9 @@ const MOST_BYTES = 1 << 30
  * disk refuses or the file is shorter than what is asked for.
  */
 export class ArrayFile {
-  private constructor(
+  protected constructor(
     readonly path: string,
-    private readonly descriptor: number,
+    protected readonly descriptor: number,
   ) {}
 
   static open(path: string): ArrayFile {
@@ -75,7 +75,7 @@ function bytesOf({ buffer, byteOffset, byteLength }: TypedArray): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
-function guarded<R>(path: string, action: () => R): R {
+export function guarded<R>(path: string, action: () => R): R {
   try {
     return action()
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { FloatArray } from '../../tensor.js'
-import { addTo } from '../../tensor.js'
 import { CHUNK } from '../store/layout.js'
 import type { Layout } from '../store/layout.js'
+import type { SumArray } from './sum-array.js'
 
 type GradientOf = (parameter: string) => FloatArray | undefined
 
@@ -10,17 +10,21 @@ type GradientOf = (parameter: string) => FloatArray | undefined
  * where the engine left it.
  */
 export class GradientSum {
-  private values: Float64Array | undefined
+  private values: SumArray | undefined
   private only: GradientOf | undefined
   private readonly buffer: Float64Array
 
-  constructor(private readonly layout: Layout) {
+  /** @param makeSum makes the array of a sum of zeros, as long as the layout */
+  constructor(
+    private readonly layout: Layout,
+    private readonly makeSum: () => SumArray,
+  ) {
     this.buffer = new Float64Array(Math.min(CHUNK, layout.size))
   }
 
   clear(): void {
     this.only = undefined
-    this.values?.fill(0)
+    this.values?.clear()
   }
 
   /** @param alone whether this is the only summand; its arrays must stay as they are until the sum was read */
@@ -30,23 +34,21 @@ export class GradientSum {
       return
     }
     const sum = this.sum()
-    this.layout.tensors.forEach(({ name, size }, i) => {
+    this.layout.tensors.forEach(({ name }, i) => {
       const values = gradient(name)
-      const offset = this.layout.offsets[i]!
-      if (values !== undefined) addTo(sum.subarray(offset, offset + size), values)
+      if (values !== undefined) sum.add(values, this.layout.offsets[i]!)
     })
   }
 
   addSum(other: GradientSum): void {
     const sum = this.sum()
-    for (const { offset, count } of this.layout.chunks())
-      addTo(sum.subarray(offset, offset + count), other.chunk(offset, count))
+    for (const { offset, count } of this.layout.chunks()) sum.add(other.chunk(offset, count), offset)
   }
 
   /** Some elements; the array may be overwritten, and is valid until the next call. */
   chunk(offset: number, count: number): Float64Array {
     const out = this.buffer.subarray(0, count)
-    if (this.only === undefined) out.set(this.sum().subarray(offset, offset + count))
+    if (this.only === undefined) this.sum().read(out, offset)
     else this.collect(this.only, offset, out)
     return out
   }
@@ -71,8 +73,8 @@ export class GradientSum {
     }
   }
 
-  private sum(): Float64Array {
-    this.values ??= new Float64Array(this.layout.size)
+  private sum(): SumArray {
+    this.values ??= this.makeSum()
     return this.values
   }
 }

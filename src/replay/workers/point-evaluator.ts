@@ -9,6 +9,8 @@ import { GradientSum } from './gradient-sum.js'
 import { groupFile } from './messages.js'
 import type { GroupResult, Movement, ParameterFacts, TaskPart } from './messages.js'
 import { Point, WEIGHT_ARRAYS } from './point.js'
+import { LARGE_PARAMETERS } from './sizing.js'
+import { SumInFile, SumInMemory } from './sum-array.js'
 
 /** A split, and the groups that its sums are told apart by where it was sampled. */
 export interface EvaluatedSplit {
@@ -53,7 +55,7 @@ export class PointEvaluator {
   ) {
     this.point = new Point(store, facts, engine.precision)
     this.layout = new Layout(facts.tensors.slice(0, facts.allocated))
-    this.group = new GradientSum(this.layout)
+    this.group = this.gradientSum('group')
   }
 
   /**
@@ -73,7 +75,7 @@ export class PointEvaluator {
     this.point.moveTo(task.from, task.to, task.a)
     const results: GroupResult[] = []
     const single = whole && all.length === 1
-    if (whole && !single) (this.total ??= new GradientSum(this.layout)).clear()
+    if (whole && !single) (this.total ??= this.gradientSum('total')).clear()
     for (let index = first; index < last; index += 1) {
       const terms = await this.sumGroup(data, all[index]!, onSamples)
       results.push({ ...terms, products: task.movements.map((movement) => this.multiply(movement)) })
@@ -99,6 +101,14 @@ export class PointEvaluator {
       onSamples(batch.count)
     }
     return { numerator, denominator }
+  }
+
+  private gradientSum(what: string): GradientSum {
+    const { size } = this.layout
+    const path = this.store.path(`${what}-of-${process.pid}`)
+    return new GradientSum(this.layout, () =>
+      size < LARGE_PARAMETERS ? new SumInMemory(size) : new SumInFile(path, size),
+    )
   }
 
   private write(name: string, sum: GradientSum, divisor: number): void {
