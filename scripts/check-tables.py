@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 KEY = [("split", "string"), ("interval", "int32"), ("step_from", "int64"), ("step_to", "int64")]
 SCHEMA = {
     "steps": KEY
-    + [(name, "double") for name in ("loss_from", "loss_to", "loss_change", "lca", "residual", "first_order")]
+    + [(name, "double") for name in ("loss_from", "loss_to", "loss_change", "lca", "residual", "rest", "first_order")]
     + [("splits", "int32"), ("evaluations", "int32"), ("converged", "bool")]
     + [(name, "int64") for name in ("parameters", "helping", "hurting", "still")]
     + [(name, "double") for name in ("update_norm", "gradient_norm", "cosine", "lca_se", "loss_change_se")]
