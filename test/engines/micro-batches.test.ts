@@ -47,6 +47,6 @@ describe('micro-batches', () => {
     expect(defaultBatchSize(1e9)).to.equal(1)
     expect(defaultBatchSize(10_000_000)).to.equal(1)
     expect(defaultBatchSize(10_000_000, 100_000)).to.equal(1)
-    expect(defaultBatchSize(10_000_000, 124_000_000)).to.equal(8)
+    expect(defaultBatchSize(10_000_000, 124_000_000)).to.equal(32)
   })
 })
