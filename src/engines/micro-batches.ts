@@ -71,8 +71,10 @@ export function weights(batch: MicroBatch, double: boolean): Float32Array | Floa
   return values.fill(1, 0, batch.count)
 }
 
-/** Memory that the values of a micro-batch may take. */
+/** Bytes of all values of a micro-batch together; about half of them are in memory at once. */
 const MICRO_BATCH_BYTES = 64 * 2 ** 20
+/** They may be so many times the bytes of the parameters, where that is more. */
+const COPIES_OF_PARAMETERS = 4
 const LARGEST_MICRO_BATCH = 1024
 
 /**
@@ -80,8 +82,10 @@ const LARGEST_MICRO_BATCH = 1024
  * that it depends on the model alone. A power of two, at most 1024.
  *
  * @param elementsPerSample number of elements that the graph computes for one sample
+ * @param parameters of the network: every micro-batch costs a pass through all of them and their gradient's sum
  */
-export function defaultBatchSize(elementsPerSample: number): number {
-  const fitting = MICRO_BATCH_BYTES / (Math.max(1, elementsPerSample) * BYTES_PER_ELEMENT.float32)
+export function defaultBatchSize(elementsPerSample: number, parameters = 0): number {
+  const budget = Math.max(MICRO_BATCH_BYTES, COPIES_OF_PARAMETERS * parameters * BYTES_PER_ELEMENT.float32)
+  const fitting = budget / (Math.max(1, elementsPerSample) * BYTES_PER_ELEMENT.float32)
   return Math.min(LARGEST_MICRO_BATCH, 2 ** Math.max(0, Math.floor(Math.log2(fitting))))
 }

@@ -3,7 +3,9 @@ import type { DataSet } from '../data/needs.js'
 import { defaultBatchSize } from '../engines/micro-batches.js'
 import { DataError, UsageError } from '../errors.js'
 import type { Graph, NamedValue, Shape } from '../onnx/graph.js'
+import { staticShape } from '../onnx/shapes/dims.js'
 import { elementsPerSample } from '../onnx/size.js'
+import { elementCount } from '../tensor.js'
 import { EXPORT_LINE } from '../trajectory/bind-report.js'
 import type { RunOptions } from './options.js'
 
@@ -47,7 +49,13 @@ function missingSize(operator: string): UsageError {
  */
 export function fittingBatchSize(gradient: GradientGraph, data: Iterable<DataSet>): number {
   const elements = [...data].map((set) => elementsPerSample(withSampleShapes(gradient, set), gradient.batch))
-  return defaultBatchSize(Math.max(...elements))
+  return defaultBatchSize(Math.max(...elements), parametersOf(gradient))
+}
+
+function parametersOf({ graph, inputs, target, weight }: GradientGraph): number {
+  const data = new Set([...inputs, weight, ...(target ? [target.input] : [])].map(({ name }) => name))
+  const parameters = graph.inputs.filter(({ name }) => !data.has(name))
+  return parameters.reduce((sum, { shape }) => sum + elementCount(staticShape(shape) ?? []), 0)
 }
 
 function withSampleShapes({ graph, batch, target }: GradientGraph, data: DataSet): Graph {

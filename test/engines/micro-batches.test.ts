@@ -45,5 +45,8 @@ describe('micro-batches', () => {
     expect(defaultBatchSize(1)).to.equal(1024)
     expect(defaultBatchSize(100_000)).to.equal(128)
     expect(defaultBatchSize(1e9)).to.equal(1)
+    expect(defaultBatchSize(10_000_000)).to.equal(1)
+    expect(defaultBatchSize(10_000_000, 100_000)).to.equal(1)
+    expect(defaultBatchSize(10_000_000, 124_000_000)).to.equal(32)
   })
 })

@@ -10,7 +10,8 @@ type Facts = Partial<Pick<GradientGraph, 'batch' | 'perSample' | 'coupledBy'>>
 
 function gradient({ batch = 'batch', perSample = true, coupledBy }: Facts): GradientGraph {
   const graph = graphOf({ inputs: [input('x', [batch, 4])], nodes: [], outputs: ['x'] })
-  return { graph, batch, perSample, coupledBy } as unknown as GradientGraph
+  const known = { inputs: graph.inputs, weight: input('weight', [batch]) }
+  return { graph, batch, perSample, coupledBy, ...known } as unknown as GradientGraph
 }
 
 function choose(facts: Facts, batchSize?: number): { size: number | undefined; notes: string[] } {
@@ -44,6 +45,17 @@ describe('the size of a micro-batch', () => {
     const open = { ...gradient({}), graph } as GradientGraph
     expect(fittingBatchSize(open, [samplesOf(128, 1024)])).to.equal(64)
     expect(fittingBatchSize(open, [samplesOf(128, 1024), samplesOf(1024, 1024)])).to.equal(8)
+  })
+
+  it('is larger where the parameters alone take more than it may otherwise', () => {
+    // 2^24 elements fit, or four times the 2^25 parameters: two values of batch x 2^20
+    const nodes = [node('Relu', ['x'], 'a'), node('Relu', ['a'], 'y')]
+    const data = input('x', ['batch', 2 ** 20])
+    const inputs = [data, input('w', [2 ** 13, 2 ** 12])]
+    const graph = graphOf({ inputs, nodes, outputs: ['y'] })
+    const large = { ...gradient({}), inputs: [data], graph } as GradientGraph
+    expect(fittingBatchSize(large, [samplesOf(2 ** 20)])).to.equal(64)
+    expect(fittingBatchSize({ ...large, inputs }, [samplesOf(2 ** 20)])).to.equal(8)
   })
 
   it('must be given where samples of a micro-batch meet', () => {
