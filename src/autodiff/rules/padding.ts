@@ -21,11 +21,27 @@ export function padBack(c: VjpContext): (string | undefined)[] {
 function cutBack(c: VjpContext): string {
   const pads = c.builder.constantsOf(c.x(1))
   if (pads?.every((pad) => pad === 0) === true) return c.g
+  const axes = padAxes(c)
+  if (pads?.every((pad) => pad >= 0) === true && axes !== undefined) return cutOff(c, pads, axes)
   // 0 - pad: a negative zero is no integer
   const negative = pads
     ? c.builder.integers(pads.map((pad) => 0 - pad))
     : c.builder.add('Sub', [c.builder.integers([0]), c.x(1)])
   return c.builder.add('Pad', [c.g, negative, '', ...(c.x(3) === '' ? [] : [c.x(3)])])
+}
+
+/** What was only added is cut by a Slice, which more runtimes know than negative padding. */
+function cutOff({ builder, g }: VjpContext, pads: readonly number[], axes: readonly number[]): string {
+  const cuts = axes
+    .map((axis, i) => ({ axis, before: pads[i]!, after: pads[axes.length + i]! }))
+    .filter(({ before, after }) => before > 0 || after > 0)
+  const ends = cuts.map(({ after }) => (after > 0 ? -after : END_OF_ANY))
+  return builder.add('Slice', [
+    g,
+    builder.integers(cuts.map(({ before }) => before)),
+    builder.integers(ends),
+    builder.integers(cuts.map(({ axis }) => axis)),
+  ])
 }
 
 /** The padding's own number gets the sum over all that was padded. */
