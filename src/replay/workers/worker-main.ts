@@ -2,6 +2,7 @@
  * A worker process: computes gradients with one engine, as the process that forked it asks for. ONNX Runtime blocks the
  * event loop while it runs, and ending a thread during a run ends the process, so that engines have processes of their own.
  */
+import { setFlagsFromString } from 'node:v8'
 import { openOnnxRuntimeEngine } from '../../engines/onnxruntime.js'
 import { RetrogradError } from '../../errors.js'
 import { ReplayStore } from '../store/store.js'
@@ -9,6 +10,9 @@ import type { Failure, FromWorker, TaskPart, ToWorker, WorkerSetup } from './mes
 import { PointEvaluator } from './point-evaluator.js'
 import { openSplits } from './sample-files.js'
 import { LARGE_PARAMETERS } from './sizing.js'
+
+// V8 lets the space for old objects grow with a run's length; a version that has no such flag goes without it
+setFlagsFromString('--heap-growing-percent=20')
 
 /** Progress is told this often. */
 const PROGRESS_MS = 100

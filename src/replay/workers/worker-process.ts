@@ -8,10 +8,10 @@ import type { FromWorker, TaskPart, ToWorker, WorkerSetup } from './messages.js'
 const MAIN = fileURLToPath(new URL('./worker-main.js', import.meta.url))
 
 /**
- * Next to nothing of a worker's objects lives on, so that neither the space for new ones (in megabytes, held three times
- * over) nor that for old ones need grow with the length of a run, as V8 lets them.
+ * Next to nothing of a worker's objects lives on, so that the space for new ones (in megabytes, held three times over) need
+ * not grow with the length of a run, as V8 lets it.
  */
-const KEEP_HEAP_SMALL = ['--max-semi-space-size=2', '--heap-growing-percent=20']
+const KEEP_YOUNG_SMALL = '--max-semi-space-size=2'
 
 /**
  * Blocks of memory from this size on go back to the system when they are freed. GNU's allocator raises the size to that of
@@ -87,7 +87,7 @@ export class WorkerProcess {
   private start(main: string, end: () => void): ChildProcess {
     // the engine's libraries are loaded at once, while the parent still reads checkpoints and data
     const child = fork(main, [], {
-      execArgv: KEEP_HEAP_SMALL,
+      execArgv: [KEEP_YOUNG_SMALL],
       env: { ...process.env, MALLOC_MMAP_THRESHOLD_: String(MAPPED_BYTES) },
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
