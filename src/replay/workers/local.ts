@@ -2,7 +2,7 @@ import type { Engine } from '../../engines/engine.js'
 import type { ReplayStore } from '../store/store.js'
 import type { Evaluator } from './evaluator.js'
 import type { GroupResult, ParameterFacts, PointTask } from './messages.js'
-import { groupsOf, PointEvaluator } from './point-evaluator.js'
+import { allocatedParameters, groupsOf, PointEvaluator } from './point-evaluator.js'
 import type { EvaluatedSplit } from './point-evaluator.js'
 
 /** Evaluates with an engine of this process, one task after another in the order they come. */
@@ -39,9 +39,7 @@ export class LocalEvaluator implements Evaluator {
 
   private run(task: PointTask, onSamples: (samples: number) => void): Promise<GroupResult[]> {
     const { data, groups } = this.splits[task.split]!
-    const parameters = this.facts.tensors
-      .slice(0, this.facts.allocated)
-      .reduce((sum, { size }) => sum + size, 0)
+    const parameters = allocatedParameters(this.facts)
     const { fixedBatch } = this.engine
     const count = groupsOf({ samples: data.samples, groups }, task.cut, { fixedBatch, parameters }).length
     return this.evaluator.evaluate({ task, first: 0, last: count, whole: true }, onSamples)

@@ -21,6 +21,11 @@ export interface EvaluatedSplit {
 /** Networks with more parameters sum all micro-batches in one group: a second sum would cost two copies of them. */
 const GROUPED_PARAMETERS = 1 << 22
 
+/** Number of parameters that LCA is allocated to: elements of a gradient's file. */
+export function allocatedParameters({ tensors, allocated }: ParameterFacts): number {
+  return tensors.slice(0, allocated).reduce((sum, { size }) => sum + size, 0)
+}
+
 /** The groups of micro-batches that a split's sums are made of. */
 export function groupsOf(
   split: { readonly samples: number; readonly groups?: number | undefined },

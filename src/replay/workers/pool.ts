@@ -5,7 +5,7 @@ import { ReplayStore } from '../store/store.js'
 import type { Evaluator } from './evaluator.js'
 import { groupFile } from './messages.js'
 import type { Failure, FromWorker, GroupResult, PointTask, TaskPart, WorkerSetup } from './messages.js'
-import { denominatorOf, groupsOf } from './point-evaluator.js'
+import { allocatedParameters, denominatorOf, groupsOf } from './point-evaluator.js'
 import { WorkerProcess } from './worker-process.js'
 import type { Death } from './worker-process.js'
 
@@ -114,10 +114,8 @@ export class WorkerPool implements Evaluator {
 
   private groupsOf({ split, cut }: PointTask): number {
     const { parameters, program, splits } = this.setup
-    const size = parameters.tensors
-      .slice(0, parameters.allocated)
-      .reduce((sum, tensor) => sum + tensor.size, 0)
-    return groupsOf(splits[split]!, cut, { fixedBatch: program.fixedBatch, parameters: size }).length
+    const { fixedBatch } = program
+    return groupsOf(splits[split]!, cut, { fixedBatch, parameters: allocatedParameters(parameters) }).length
   }
 
   private begin(worker: Worker): void {
@@ -220,8 +218,7 @@ export class WorkerPool implements Evaluator {
   private combine({ task, groups, results }: Job): void {
     const names = Array.from({ length: groups }, (_, group) => groupFile(task.out, group))
     const divisor = denominatorOf(results)
-    const { tensors, allocated } = this.setup.parameters
-    const size = tensors.slice(0, allocated).reduce((sum, tensor) => sum + tensor.size, 0)
+    const size = allocatedParameters(this.setup.parameters)
     withFiles(
       names.map((name) => this.store.path(name)),
       (files) => {
