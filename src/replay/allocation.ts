@@ -87,9 +87,8 @@ export function allocate(
     ([from, to, ...terms]) => {
       writeFile(store.path(fileNames.lca(interval, split)), (out) => {
         const movement = new MovementReader(arrays, [from!, to!])
-        allocateChunks(arrays, movement, terms, combinations, (index, offset, lca, pieces) => {
-          if (index === 0) out.write(lca, offset * lca.BYTES_PER_ELEMENT)
-          addPieces(results[index]!, lca, pieces)
+        allocateChunks(arrays, movement, terms, combinations, results, (lca, offset) => {
+          out.write(lca, offset * BYTES)
         })
       })
     },
@@ -97,14 +96,14 @@ export function allocate(
   return results
 }
 
-type Visit = (combination: number, offset: number, lca: Float64Array, pieces: readonly Piece[]) => void
-
+/** @param write takes the first combination's LCA, chunk by chunk */
 function allocateChunks(
   { layout, buffers }: Arrays,
   movement: MovementReader,
   terms: readonly ArrayFile[],
   combinations: readonly (readonly number[])[],
-  visit: Visit,
+  results: readonly number[][],
+  write: (lca: Float64Array, offset: number) => void,
 ): void {
   const [out, ...arrays] = buffers.take(terms.length + 1)
   for (const { offset, count, pieces } of layout.chunks()) {
@@ -112,8 +111,8 @@ function allocateChunks(
     const values = terms.map((file, i) => file.read(arrays[i]!.subarray(0, count), offset * BYTES))
     combinations.forEach((coefficients, index) => {
       const lca = combine(out!.subarray(0, count), values, coefficients)
-      multiplyByMovement(lca, from, to)
-      visit(index, offset, lca, pieces)
+      multiplyByMovement(lca, from, to, pieces, results[index]!)
+      if (index === 0) write(lca, offset)
     })
   }
 }
@@ -126,26 +125,48 @@ function combine(
   terms: readonly Float64Array[],
   coefficients: readonly number[],
 ): Float64Array {
-  out.fill(0)
-  for (const [k, term] of terms.entries()) {
-    const coefficient = coefficients[k] ?? 0
-    if (coefficient !== 0) addMultiple(out, term, coefficient)
-  }
+  const used = [...terms.keys()].filter((k) => (coefficients[k] ?? 0) !== 0)
+  const [first, second, ...others] = used.map((k) => ({ term: terms[k]!, factor: coefficients[k]! }))
+  if (first === undefined) return out.fill(0)
+  if (second === undefined) setMultiple(out, first)
+  else setSum(out, first, second)
+  for (const other of others) addMultiple(out, other)
   return out
 }
 
-function addMultiple(out: Float64Array, term: Float64Array, coefficient: number): void {
-  for (let i = 0; i < out.length; i += 1) out[i]! += coefficient * term[i]!
+interface Multiple {
+  readonly term: Float64Array
+  readonly factor: number
 }
 
-function multiplyByMovement(values: Float64Array, from: FloatArray, to: FloatArray): void {
-  for (let i = 0; i < values.length; i += 1) values[i]! *= to[i]! - from[i]!
+function setMultiple(out: Float64Array, { term, factor }: Multiple): void {
+  for (let i = 0; i < out.length; i += 1) out[i] = factor * term[i]!
 }
 
-function addPieces(sums: number[], values: Float64Array, pieces: readonly Piece[]): void {
+function setSum(out: Float64Array, a: Multiple, b: Multiple): void {
+  const [first, second, m, n] = [a.term, b.term, a.factor, b.factor]
+  for (let i = 0; i < out.length; i += 1) out[i] = m * first[i]! + n * second[i]!
+}
+
+function addMultiple(out: Float64Array, { term, factor }: Multiple): void {
+  for (let i = 0; i < out.length; i += 1) out[i]! += factor * term[i]!
+}
+
+/** Multiplies a chunk's values by its movement, and adds them to the sums of their tensors. */
+function multiplyByMovement(
+  values: Float64Array,
+  starts: FloatArray,
+  ends: FloatArray,
+  pieces: readonly Piece[],
+  sums: number[],
+): void {
   for (const { tensor, from, to } of pieces) {
     let sum = sums[tensor]!
-    for (let i = from; i < to; i += 1) sum += values[i]!
+    for (let i = from; i < to; i += 1) {
+      const value = values[i]! * (ends[i]! - starts[i]!)
+      values[i] = value
+      sum += value
+    }
     sums[tensor] = sum
   }
 }

@@ -4,7 +4,7 @@ import type { Arrays } from './allocation.js'
 import { parameterRow, stepRow, tensorRow, unitRows } from './rows.js'
 import type { IntervalFacts, TableSink } from './rows.js'
 import { TensorSums, UnitSums } from './statistics.js'
-import type { IntervalElements } from './statistics.js'
+import type { IntervalElements, TensorStatistics } from './statistics.js'
 import { withFiles } from './store/array-file.js'
 import type { Chunk, Piece } from './store/layout.js'
 import { fileNames } from './store/store.js'
@@ -19,7 +19,7 @@ interface Gathered {
 
 /** Writes the rows of one interval on one split, from its arrays in the store. */
 export class IntervalRows {
-  private readonly statistics: [LcaTensor, TensorSums][] = []
+  private readonly statistics: [LcaTensor, TensorStatistics][] = []
 
   constructor(
     private readonly arrays: Arrays,
@@ -97,8 +97,9 @@ export class IntervalRows {
 
   private finish(tensor: LcaTensor, { sums, units, parameters }: Gathered): void {
     const error = this.facts.standardErrors?.tensors[this.statistics.length]
-    this.statistics.push([tensor, sums])
-    this.sink.append('tensors', 1, tensorRow(this.facts, tensor, sums, error))
+    const statistics = sums.read()
+    this.statistics.push([tensor, statistics])
+    this.sink.append('tensors', 1, tensorRow(this.facts, tensor, statistics, error))
     if (units !== undefined)
       this.sink.append('units', tensor.units.count, unitRows(this.facts, tensor, units))
     if (parameters !== undefined)

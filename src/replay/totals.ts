@@ -156,7 +156,7 @@ function addMovement(
     const step = steps[i]!
     movement[i]! += step
     pathLength[i]! += Math.abs(step)
-    if (oppose(step, previous[i]!)) flips[i]! += 1
+    flips[i]! += opposed(step, previous[i]!)
   }
 }
 
@@ -192,24 +192,26 @@ interface Allocated {
   readonly gradient: Float64Array
 }
 
+/** Signs are as good as random, so that adding 0 or 1 is more than twice as quick as branching. */
 function addAllocation(sums: AllocationSums, now: Allocated, before: Allocated): void {
   const { lca, undone, helped, hurt, lcaFlips, gradientFlips } = sums
+  const { lca: allocated, gradient } = now
+  const { lca: allocatedBefore, gradient: gradientBefore } = before
   for (let i = 0; i < lca.length; i += 1) {
-    const [a, b] = [now.lca[i]!, before.lca[i]!]
+    const [a, b] = [allocated[i]!, allocatedBefore[i]!]
+    const flips = opposed(a, b)
     lca[i]! += a
-    if (a < 0) helped[i]! += 1
-    else if (a > 0) hurt[i]! += 1
-    if (oppose(a, b)) {
-      lcaFlips[i]! += 1
-      undone[i]! += Math.min(Math.abs(a), Math.abs(b))
-    }
-    if (oppose(now.gradient[i]!, before.gradient[i]!)) gradientFlips[i]! += 1
+    helped[i]! += Number(a < 0)
+    hurt[i]! += Number(a > 0)
+    lcaFlips[i]! += flips
+    undone[i]! += flips * Math.min(Math.abs(a), Math.abs(b))
+    gradientFlips[i]! += opposed(gradient[i]!, gradientBefore[i]!)
   }
 }
 
-/** Whether two numbers have opposite signs; zero has none. */
-function oppose(a: number, b: number): boolean {
-  return (a < 0 && b > 0) || (a > 0 && b < 0)
+/** 1 where two numbers have opposite signs; zero has none. */
+function opposed(a: number, b: number): number {
+  return (Number(a < 0) & Number(b > 0)) | (Number(a > 0) & Number(b < 0))
 }
 
 /** Adds a finished block's sums to those of the blocks before it. */

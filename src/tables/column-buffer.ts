@@ -1,8 +1,9 @@
 import type { Column, ColumnType } from './column.js'
+import { Runs, type Constant } from './runs.js'
 import type { InputOf } from './schema.js'
 
 export type ColumnInput = InputOf[ColumnType]
-export type ColumnValues = Int32Array | Float64Array | unknown[]
+export type ColumnValues = Int32Array | Float64Array | unknown[] | Runs | Constant
 
 /** Rows of one column, gathered until they are written as a row group. */
 export interface ColumnBuffer {
@@ -22,8 +23,9 @@ export function createColumnBuffer(column: Column): ColumnBuffer {
     case 'float64':
       return new NumberBuffer(column)
     case 'string':
+      return new StringBuffer()
     case 'bool':
-      return new PlainBuffer()
+      return new BooleanBuffer()
     case 'list<int32>':
       return new ListBuffer((row) => Array.from(row))
     case 'list<float32>':
@@ -38,6 +40,8 @@ const POINTER_BYTES = 8
 class NumberBuffer implements ColumnBuffer {
   private data: Int32Array | Float64Array
   private rows = 0
+  /** The number that was given for all rows, while there is one. */
+  private constant: number | undefined
 
   constructor(private readonly column: Column) {
     this.data = column.type === 'int32' ? new Int32Array(INITIAL_ROWS) : new Float64Array(INITIAL_ROWS)
@@ -53,10 +57,18 @@ class NumberBuffer implements ColumnBuffer {
     if (typeof input === 'number') this.data.fill(input, this.rows, end)
     else this.copy(input, from, to)
     if (this.column.type !== 'float64') this.checkIntegers(input, from, end)
+    const isConstant = typeof input === 'number' && (this.rows === 0 || Object.is(this.constant, input))
+    this.constant = isConstant ? input : undefined
     this.rows = end
   }
 
-  values(): Int32Array | Float64Array {
+  values(): Int32Array | Float64Array | Constant {
+    if (this.constant !== undefined && this.column.type === 'float64')
+      return { constant: this.constant, length: this.rows }
+    return this.held()
+  }
+
+  private held(): Int32Array | Float64Array {
     return this.data.subarray(0, this.rows)
   }
 
@@ -68,7 +80,7 @@ class NumberBuffer implements ColumnBuffer {
     if (rows <= this.data.length) return
     const size = Math.max(this.data.length * 2, rows)
     const larger = this.data instanceof Int32Array ? new Int32Array(size) : new Float64Array(size)
-    larger.set(this.values())
+    larger.set(this.held())
     this.data = larger
   }
 
@@ -92,20 +104,40 @@ class NumberBuffer implements ColumnBuffer {
   }
 }
 
-/** Strings and booleans: plain arrays. */
-class PlainBuffer implements ColumnBuffer {
-  private data: (string | boolean)[] = []
+class StringBuffer implements ColumnBuffer {
+  private runs = new Runs()
+
+  get bytes(): number {
+    return this.runs.values.length * 2 * POINTER_BYTES
+  }
+
+  append(input: string | readonly string[], from: number, to: number): void {
+    if (typeof input === 'string') this.runs.append(input, to - from)
+    else for (let i = from; i < to; i += 1) this.runs.append(input[i]!, 1)
+  }
+
+  values(): Runs {
+    return this.runs
+  }
+
+  clear(): void {
+    this.runs = new Runs()
+  }
+}
+
+class BooleanBuffer implements ColumnBuffer {
+  private data: boolean[] = []
 
   get bytes(): number {
     return this.data.length * POINTER_BYTES
   }
 
-  append(input: string | boolean | readonly string[] | readonly boolean[], from: number, to: number): void {
-    if (typeof input === 'object') for (let i = from; i < to; i += 1) this.data.push(input[i]!)
-    else for (let i = from; i < to; i += 1) this.data.push(input)
+  append(input: boolean | readonly boolean[], from: number, to: number): void {
+    if (typeof input === 'boolean') for (let i = from; i < to; i += 1) this.data.push(input)
+    else for (let i = from; i < to; i += 1) this.data.push(input[i]!)
   }
 
-  values(): (string | boolean)[] {
+  values(): boolean[] {
     return this.data
   }
 

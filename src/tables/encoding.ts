@@ -12,16 +12,18 @@ const PHYSICAL = {
   'list<float32>': 'FLOAT',
 } as const satisfies Record<ColumnType, SchemaElement['type']>
 
-/**
- * How each type is stored: floats as byte streams (their exponents compress, their mantissas don't), integers as
- * differences, strings by dictionary. What is absent the library chooses.
- */
+/** How the library stores what it encodes: integers as differences. What is absent it chooses. */
 export const ENCODINGS: Readonly<Partial<Record<ColumnType, Encoding>>> = {
-  string: 'RLE_DICTIONARY',
   int32: 'DELTA_BINARY_PACKED',
   int64: 'DELTA_BINARY_PACKED',
-  float64: 'BYTE_STREAM_SPLIT',
-  'list<float32>': 'BYTE_STREAM_SPLIT',
+}
+
+/**
+ * Whether columns of a type have encoders of ours (column-chunk.ts): floats as byte streams (their exponents compress,
+ * their mantissas don't), strings by dictionary.
+ */
+export function isOwn(type: ColumnType): boolean {
+  return type === 'float64' || type === 'string' || type === 'list<float32>'
 }
 
 /** Columns that readers filter by. Only these carry minimum and maximum, which cost half of the writing time. */

@@ -1,11 +1,20 @@
 import { renameSync, rmSync } from 'node:fs'
+import type { ColumnChunk } from 'hyparquet'
 import { ParquetWriter, type ColumnSource } from 'hyparquet-writer'
 import type { Column } from './column.js'
-import { createColumnBuffer, type ColumnBuffer, type ColumnInput } from './column-buffer.js'
+import {
+  createColumnBuffer,
+  type ColumnBuffer,
+  type ColumnInput,
+  type ColumnValues,
+} from './column-buffer.js'
 import { diskError } from './disk-error.js'
-import { ENCODINGS, hasStatistics, keyValues, schemaElements, type RunFacts } from './encoding.js'
+import { ENCODINGS, hasStatistics, isOwn, keyValues, schemaElements, type RunFacts } from './encoding.js'
 import { FileSink } from './file-sink.js'
+import { appendConstant, appendStrings } from './dictionary-chunk.js'
+import { appendDoubles } from './double-chunk.js'
 import { appendFloatLists } from './float-list-chunk.js'
+import { Runs } from './runs.js'
 import { columnsOf, type TableName } from './schema.js'
 
 /** Rows in a row group: more compress no better, and readers take a row group at a time. */
@@ -97,34 +106,42 @@ export class PartFile {
 
   private writeRowGroup(): void {
     void this.parquet.write({
-      columnData: this.sources(),
+      columnData: this.columns.flatMap((column, i) => this.sourceOf(column, this.buffers[i]!)),
       rowGroupSize: this.gathered,
       pageSize: NO_PAGE_LIMIT,
     })
-    this.writeFloatLists()
+    this.columns.forEach((column, i) => {
+      this.appendOwn(column, this.buffers[i]!.values())
+    })
+    this.orderChunks()
     for (const buffer of this.buffers) buffer.clear()
     this.gathered = 0
   }
 
-  private sources(): ColumnSource[] {
-    return this.columns.flatMap((column, i) => {
-      if (column.type === 'list<float32>') return []
-      const encoding = ENCODINGS[column.type]
-      const source = {
-        name: column.name,
-        data: this.buffers[i]!.values(),
-        statistics: hasStatistics(column),
-      }
-      return [encoding === undefined ? source : { ...source, encoding }]
-    })
+  /** What the library encodes. */
+  private sourceOf(column: Column, buffer: ColumnBuffer): ColumnSource[] {
+    const { name, type } = column
+    if (isOwn(type)) return []
+    const encoding = ENCODINGS[type]
+    const data = buffer.values() as ColumnSource['data']
+    const source = { name, data, statistics: hasStatistics(column) }
+    return [encoding === undefined ? source : { ...source, encoding }]
   }
 
-  /** Works for a list column that is the table's last, which the schema keeps to. */
-  private writeFloatLists(): void {
-    const last = this.columns.length - 1
-    const column = this.columns[last]!
-    if (column.type !== 'list<float32>') return
-    const rows = Array.from(this.buffers[last]!.values()).filter((row) => row instanceof Float32Array)
-    appendFloatLists(this.parquet, column.name, rows)
+  private appendOwn(column: Column, values: ColumnValues): void {
+    const { name, type } = column
+    if (!isOwn(type)) return
+    if (values instanceof Float64Array) appendDoubles(this.parquet, name, values)
+    else if (values instanceof Runs)
+      appendStrings(this.parquet, name, values, { statistics: hasStatistics(column) })
+    else if ('constant' in values) appendConstant(this.parquet, name, values)
+    else appendFloatLists(this.parquet, name, values as Float32Array[])
+  }
+
+  /** The footer lists chunks in the schema's order, wherever they lie. */
+  private orderChunks(): void {
+    const places = new Map(this.columns.map(({ name }, place) => [name, place]))
+    const placeOf = ({ meta_data }: ColumnChunk): number => places.get(meta_data!.path_in_schema[0]!)!
+    this.parquet.row_groups.at(-1)!.columns.sort((a, b) => placeOf(a) - placeOf(b))
   }
 }

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { TABLES, TABLE_NAMES, columnsOf, tablesAt } from '../../src/tables/schema.js'
+import { TABLE_NAMES, columnsOf, tablesAt } from '../../src/tables/schema.js'
 
 /** The columns as the design lists them: name and type, one per line. */
 const DESIGN: Readonly<Record<string, string>> = {
@@ -42,12 +42,5 @@ describe('the schema of the tables', () => {
     expect(tablesAt('unit')).to.deep.equal(['steps', 'tensors', 'units', 'totals'])
     expect(tablesAt('parameter')).to.deep.equal(['steps', 'tensors', 'units', 'parameters', 'totals'])
     expect(tablesAt('tensor', 'part')).to.deep.equal(['steps', 'tensors', 'totals', 'blocks'])
-  })
-
-  it('keeps the list of floats last, where the writer appends it', () => {
-    for (const name of TABLE_NAMES) {
-      const types: string[] = TABLES[name].columns.map(({ type }) => type)
-      expect(types.slice(0, -1)).not.to.include('list<float32>')
-    }
   })
 })

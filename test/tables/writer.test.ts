@@ -70,6 +70,46 @@ describe('ResultsWriter', () => {
     expect(Array.from(read)).to.deep.equal(Array.from(bits))
   })
 
+  it('keeps numbers that stand for all rows, the sign of zero too, until another is given', async () => {
+    const at = (interval: number, first_order: number, lca: number): Batch<'units'> => ({
+      ...unitBatch(Int32Array.of(0, 1), Float64Array.of(0, 0)),
+      interval,
+      first_order,
+      lca,
+    })
+    const writer = await create(folder(), 'unit')
+    writer.append('units', 2, at(0, NaN, -0))
+    writer.append('units', 2, at(1, NaN, -0))
+    writer.endBlock()
+    writer.append('units', 2, at(2, -0, 1))
+    writer.append('units', 2, at(3, 0, 1))
+    await writer.commit(madeUpFacts())
+    const columns = async (part: string, name: string): Promise<unknown[]> =>
+      (await readRows(join(folder(), 'units', part))).map((row) => row[name])
+    expect(await columns('part-00000.parquet', 'first_order')).to.deep.equal([NaN, NaN, NaN, NaN])
+    expect(await columns('part-00000.parquet', 'lca')).to.deep.equal([-0, -0, -0, -0])
+    expect(await columns('part-00001.parquet', 'first_order')).to.deep.equal([-0, -0, 0, 0])
+    expect(await columns('part-00001.parquet', 'lca')).to.deep.equal([1, 1, 1, 1])
+  })
+
+  it('keeps strings in runs, one by one, and of more kinds than a byte counts; their bounds are those of their bytes', async () => {
+    const names = Array.from({ length: 700 }, (_, i) => `layer.${i % 300}.\u{1f600}`)
+    // in UTF-16 the first would come last
+    const wide = ['\uff5e', '\u{1f600}', 'a']
+    const tensors = [...names, ...names.slice(0, 5).flatMap((name) => [name, name, name]), ...wide]
+    const writer = await create(folder(), 'unit')
+    const numbers = new Float64Array(1)
+    for (const tensor of tensors)
+      writer.append('units', 1, { ...unitBatch(Int32Array.of(0), numbers), tensor: [tensor] })
+    await writer.commit(madeUpFacts())
+    const path = join(folder(), 'units/part-00000.parquet')
+    expect((await readRows(path)).map((row) => row['tensor'])).to.deep.equal(tensors)
+    const { row_groups } = await readMetadata(path)
+    const chunk = row_groups[0]!.columns.find(({ meta_data }) => meta_data?.path_in_schema[0] === 'tensor')
+    const { min_value, max_value, null_count } = chunk!.meta_data!.statistics!
+    expect([min_value, max_value, null_count]).to.deep.equal(['a', '\u{1f600}', 0n])
+  })
+
   it('keeps every bit of the float32 in lists, and lists of any length', async () => {
     const bits = Uint32Array.of(0x80000000, 1, 0x807fffff, 0x7f800000, 0xff800000, 0x3f800000)
     const long = Float32Array.from({ length: 400_000 }, (_, i) => Math.sin(i))
