@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { likelyName } from '../likely.js'
 import { listNames } from '../listing.js'
 import type { OptionTable } from './options.js'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { OptionSpec, OptionTable } from './options.js'
 
 /** Names become folders, and values of the column `run`. */

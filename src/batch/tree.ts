@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { UsageError } from '../errors.js'
 import { syncFolder, writeWhole } from '../io/whole-file.js'
 import { manifestPath, RUNS_FOLDER, tableFolder } from '../tables/archive.js'

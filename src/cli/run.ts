@@ -4,7 +4,7 @@ import { EXIT } from '../errors.js'
 import type { Interruption } from '../replay/options.js'
 import type { ReplayProgress } from '../replay/progress.js'
 import type { RunResult } from '../replay/run.js'
-import { startWorkers } from '../replay/workers/start.js'
+import { takeWorkers } from './early-workers.js'
 import { checkpointCommand } from './checkpoint-options.js'
 import type { Command } from './commands.js'
 import { onInterrupt } from './interrupt.js'
@@ -79,7 +79,7 @@ async function run(argv: RunArguments): Promise<number> {
   })
   let interruption: Interruption | undefined
   // the engine's processes load while this one still loads and reads
-  const workers = startWorkers(argv.workers)
+  const workers = takeWorkers(argv.workers)
   try {
     const { runReplay } = await import('../replay/run.js')
     const events = {
