@@ -53,7 +53,8 @@ export function percent(share: number): string {
 
 /** 84060 as `84,060`. */
 export function grouped(value: number): string {
-  return value.toLocaleString('en-US')
+  // toLocaleString would load the rules of a language first, which takes longer than the rest of a summary
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
 /** `12.3 kB`, in powers of 1000. */

@@ -90,6 +90,8 @@ class Replay {
     await this.restore()
     const interrupted = await this.untilAborted(this.allIntervals())
     if (interrupted) return this.state.outcome(true)
+    // the processes end, and give their memory back, while totals are written
+    void this.input.evaluator.close()
     const total = this.input.splits.length
     let written = 0
     this.advance.writeTotals(() => {

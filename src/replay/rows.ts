@@ -3,7 +3,7 @@ import type { StepUnit } from '../trajectory/checkpoint.js'
 import type { IntervalErrors } from './standard-error.js'
 import { descentCosine } from './statistics.js'
 import type { TensorStatistics, UnitSums } from './statistics.js'
-import type { LcaTensor } from './tensors.js'
+import type { LcaTensor, UnitAxis } from './tensors.js'
 import type { AllocationSums, MovementSums } from './totals.js'
 
 /** Where rows go: a results folder, or a test's memory. */
@@ -151,15 +151,9 @@ export function blockRows(elements: SummedElements, block: number): Batch<'block
 }
 
 function sumColumns({ tensor, start, allocation, movement, from, to }: SummedElements) {
-  const { count, inner } = tensor.units
-  const [index, unit] = [new Int32Array(to - from), new Int32Array(to - from)]
-  for (let i = 0; i < index.length; i += 1) {
-    index[i] = start + i
-    unit[i] = Math.floor((start + i) / inner) % count
-  }
   return {
-    index,
-    unit,
+    index: countingFrom(start, to - from),
+    unit: unitsOf(tensor.units, start, to - from),
     lca: allocation.lca.subarray(from, to),
     helped: allocation.helped.subarray(from, to),
     hurt: allocation.hurt.subarray(from, to),
@@ -170,4 +164,25 @@ function sumColumns({ tensor, start, allocation, movement, from, to }: SummedEle
     movement: movement.movement.subarray(from, to),
     path_length: movement.pathLength.subarray(from, to),
   }
+}
+
+/** The unit of each of `length` neighbouring elements. */
+function unitsOf({ count, inner }: UnitAxis, start: number, length: number): Int32Array {
+  const units = new Int32Array(length)
+  let unit = Math.floor(start / inner) % count
+  let left = inner - (start % inner)
+  for (let i = 0; i < length; i += 1) {
+    units[i] = unit
+    left -= 1
+    if (left > 0) continue
+    left = inner
+    unit = unit + 1 === count ? 0 : unit + 1
+  }
+  return units
+}
+
+function countingFrom(start: number, length: number): Int32Array {
+  const numbers = new Int32Array(length)
+  for (let i = 0; i < length; i += 1) numbers[i] = start + i
+  return numbers
 }

@@ -178,10 +178,10 @@ function allocationSums(
     readChunk(arrays, fileNames.gradient(interval, split), into.gradient, chunk.offset)
   }
   if (range.hasPrevious) read(last!, range.from - 1)
-  else for (const values of [a, b]) values!.fill(0)
   for (let interval = range.from; interval < range.to; interval += 1) {
     read(now!, interval)
-    addAllocation(sums, now!, last!)
+    addAllocation(sums, now!.lca)
+    if (range.hasPrevious || interval > range.from) addFlips(sums, now!, last!)
     ;[last, now] = [now, last]
   }
   return sums
@@ -193,16 +193,23 @@ interface Allocated {
 }
 
 /** Signs are as good as random, so that adding 0 or 1 is more than twice as quick as branching. */
-function addAllocation(sums: AllocationSums, now: Allocated, before: Allocated): void {
-  const { lca, undone, helped, hurt, lcaFlips, gradientFlips } = sums
-  const { lca: allocated, gradient } = now
-  const { lca: allocatedBefore, gradient: gradientBefore } = before
+function addAllocation({ lca, helped, hurt }: AllocationSums, now: Float64Array): void {
   for (let i = 0; i < lca.length; i += 1) {
-    const [a, b] = [allocated[i]!, allocatedBefore[i]!]
-    const flips = opposed(a, b)
+    const a = now[i]!
     lca[i]! += a
     helped[i]! += Number(a < 0)
     hurt[i]! += Number(a > 0)
+  }
+}
+
+function addFlips(
+  { undone, lcaFlips, gradientFlips }: AllocationSums,
+  { lca, gradient }: Allocated,
+  { lca: lcaBefore, gradient: gradientBefore }: Allocated,
+): void {
+  for (let i = 0; i < undone.length; i += 1) {
+    const [a, b] = [lca[i]!, lcaBefore[i]!]
+    const flips = opposed(a, b)
     lcaFlips[i]! += flips
     undone[i]! += flips * Math.min(Math.abs(a), Math.abs(b))
     gradientFlips[i]! += opposed(gradient[i]!, gradientBefore[i]!)

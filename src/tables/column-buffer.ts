@@ -56,7 +56,8 @@ class NumberBuffer implements ColumnBuffer {
     this.reserve(end)
     if (typeof input === 'number') this.data.fill(input, this.rows, end)
     else this.copy(input, from, to)
-    if (this.column.type !== 'float64') this.checkIntegers(input, from, end)
+    const isOfItsType = input instanceof Int32Array && this.column.type === 'int32'
+    if (this.column.type !== 'float64' && !isOfItsType) this.checkIntegers(input, from, end)
     const isConstant = typeof input === 'number' && (this.rows === 0 || Object.is(this.constant, input))
     this.constant = isConstant ? input : undefined
     this.rows = end
