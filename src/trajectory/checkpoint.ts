@@ -27,9 +27,9 @@ export interface Checkpoint {
    * @throws CheckpointError when the checkpoint has no such tensor, or the file is truncated or corrupt
    * @throws CheckpointFormatError when its element type cannot be read
    */
-  read(name: string): Promise<Tensor<FloatArray>>
+  readonly read: (name: string) => Promise<Tensor<FloatArray>>
   /** SHA-256 (hex) over the file's size, its first and last 64 KiB, and the save's index: a cheap identity. */
-  fingerprint(): Promise<string>
+  readonly fingerprint: () => Promise<string>
 }
 
 export const STEP_UNITS = ['step', 'epoch', 'iteration', 'save'] as const

@@ -53,10 +53,15 @@ export async function scan(path: string, options: ScanOptions, onFault: OnFault)
   return assemble(path, found, options.steps, noted)
 }
 
+/** Of a save only what is needed once it has its place: there may be tens of thousands. */
+function checkpointOf({ path, bytes, network, tensors, read, fingerprint }: Save, step: number): Checkpoint {
+  return { path, step, bytes, ...(network !== undefined && { network }), tensors, read, fingerprint }
+}
+
 function assemble(path: string, found: Found, steps: StepRange | undefined, onFault: OnFault): Trajectory {
   requireTwo(path, found)
   const order = orderOf(path, found, onFault)
-  const all = order.placed.map(({ save, step }): Checkpoint => ({ ...save, step }))
+  const all = order.placed.map(({ save, step }) => checkpointOf(save, step))
   const checkpoints = selectSteps(path, all, order.stepUnit, steps)
   const [first, ...others] = checkpoints
   for (const other of others) {
