@@ -16,6 +16,7 @@ export interface ReplayCase {
 
 export const CASES: Readonly<Record<string, ReplayCase>> = {
   fc: { folder: 'mnist-fc', net: 'FC', repeat: 8, peerBatch: 1000 },
+  'fc-long': { folder: 'mnist-fc', net: 'FC', repeat: 32, peerBatch: 1000 },
   lenet: { folder: 'lenet', net: 'LeNet', repeat: 20, peerBatch: 200 },
   gpt: { folder: 'gpt', net: 'GPT', repeat: 8, peerBatch: 128 },
 }

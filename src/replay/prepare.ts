@@ -31,7 +31,8 @@ export interface Prepared {
   /** LCA is allocated to the first so many tensors. */
   readonly allocated: number
   readonly gradient: GradientGraph
-  readonly data: ReadonlyMap<string, DataSet>
+  /** Its arrays are let go when the workers have them. */
+  readonly data: Map<string, DataSet>
   /** By split, where its data are a random sample: then they are what `data` holds. */
   readonly samples: ReadonlyMap<string, Sample>
   readonly batchSize: number

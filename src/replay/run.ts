@@ -8,6 +8,7 @@ import type { Manifest } from '../tables/manifest.js'
 import { assertFree, ResultsWriter } from '../tables/writer.js'
 import { Buffers } from './allocation.js'
 import type { Arrays } from './allocation.js'
+import { collectGarbage } from './collect.js'
 import { identityOf, manifestFacts, runFacts } from './manifest.js'
 import { ReplayJournal } from './journal.js'
 import type { RunEvents, RunOptions } from './options.js'
@@ -22,11 +23,14 @@ import { Layout } from './store/layout.js'
 import { ReplayStore } from './store/store.js'
 import { weightElements } from './weight-files.js'
 import { WorkerPool } from './workers/pool.js'
-import { bytesOf, writeSplit } from './workers/sample-files.js'
+import { bytesOf, withoutArrays, writeSplit } from './workers/sample-files.js'
 import { sizing } from './workers/sizing.js'
 import type { Sizing } from './workers/sizing.js'
 import { startWorkers } from './workers/start.js'
 import type { StartedWorkers } from './workers/start.js'
+
+/** Data of fewer bytes are left to V8: to look through all objects takes some milliseconds. */
+const WORTH_COLLECTING = 2 ** 27
 
 export interface RunResult {
   readonly manifest: Manifest
@@ -60,6 +64,7 @@ export async function runReplay(
 
 class Run {
   private readonly sizing: Sizing
+  private readonly dataBytes: number
 
   constructor(
     private readonly options: RunOptions,
@@ -71,8 +76,8 @@ class Run {
     checkSplits(options)
     const { workers, threads } = options
     const parameters = prepared.tensors.reduce((sum, { size }) => sum + size, 0)
-    const dataBytes = [...prepared.data.values()].reduce((sum, set) => sum + bytesOf(set), 0)
-    this.sizing = sizing({ parameters, dataBytes, workers, threads })
+    this.dataBytes = [...prepared.data.values()].reduce((sum, set) => sum + bytesOf(set), 0)
+    this.sizing = sizing({ parameters, dataBytes: this.dataBytes, workers, threads })
   }
 
   async into(workers: StartedWorkers): Promise<RunResult | undefined> {
@@ -106,6 +111,7 @@ class Run {
     try {
       const arrays = this.arrays(store)
       const pool = this.pool(arrays, writer.shared, workers)
+      if (this.dataBytes > WORTH_COLLECTING) collectGarbage()
       try {
         return await replay(this.input(arrays, pool), this.replayOptions(), opened, writer)
       } finally {
@@ -138,6 +144,7 @@ class Run {
     const splits = [...data].map(([name, set], i) =>
       writeSplit(join(shared, `data-${i}`), set, samples.get(name)?.groups),
     )
+    for (const [name, set] of data) data.set(name, withoutArrays(set))
     const parameters = {
       tensors: tensors.map(({ name, size }) => ({ name, size })),
       allocated: layout.tensors.length,

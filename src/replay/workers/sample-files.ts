@@ -41,13 +41,29 @@ export function writeSplit(
   }
 }
 
-function writeSamples(path: string, { dtype, sampleShape, data, place }: Samples): SampleFile {
-  const array = ARRAY_NAMES.find((name) => data instanceof CLASSES[name])!
+function writeSamples(path: string, samples: Samples): SampleFile {
+  const { dtype, sampleShape, data, place } = samples
+  const array = arrayNameOf(samples)
   if (place !== undefined) return { dtype, sampleShape, ...place, array }
   writeFile(path, (file) => {
     file.write(data, 0)
   })
   return { dtype, sampleShape, path, offset: 0, array }
+}
+
+/** What is left of a split in a process that does not compute. */
+export function withoutArrays(set: DataSet): DataSet {
+  const { target } = set
+  const inputs = new Map([...set.inputs].map(([name, samples]) => [name, withoutArray(samples)]))
+  return { ...set, inputs, ...(target && { target: withoutArray(target) }) }
+}
+
+function withoutArray(samples: Samples): Samples {
+  return { ...samples, data: new CLASSES[arrayNameOf(samples)](new ArrayBuffer(0)) }
+}
+
+function arrayNameOf({ data }: Samples): ArrayName {
+  return ARRAY_NAMES.find((name) => data instanceof CLASSES[name])!
 }
 
 /** Splits whose arrays are read into memory where all of them fit into `keepBytes`, and from their files otherwise. */
