@@ -205,6 +205,21 @@ describe('workers', () => {
   })
 })
 
+describe('a line that is no good', () => {
+  before(function () {
+    if (process.platform !== 'linux') this.skip()
+  })
+
+  it('leaves no process, though they began before it was read', async () => {
+    for (const line of [['x', '--lossy'], runArguments({ out: 'x', workers: '0' }).slice(1)]) {
+      const child = spawn(process.execPath, [MAIN, 'run', ...line], { stdio: 'ignore', detached: true })
+      const status = await new Promise<number | null>((resolve) => child.on('close', resolve))
+      for (let wait = 0; wait < 200 && livingInGroup(child.pid!).length > 0; wait += 1) await sleep(20)
+      expect([status, livingInGroup(child.pid!)], line.join(' ')).to.deep.equal([2, []])
+    }
+  })
+})
+
 describe('an interrupt', () => {
   before(function () {
     if (process.platform !== 'linux') this.skip()
