@@ -25,7 +25,8 @@ const SYNC_MS = 30_000
  * Replays a trajectory: for every interval integrates the gradient along the segment between its checkpoints, on every
  * split, and hands the rows of all tables to `sink`, in order. Finished intervals are journalled; what the journal holds
  * already is not computed again. Arrays as large as the parameters lie in files, so that memory grows neither with the
- * network nor with the trajectory. An aborted signal ends it, with the journal as it is.
+ * network nor with the trajectory. An aborted signal ends it, with the journal as it is. The evaluator is closed when all
+ * gradients are there.
  *
  * @throws CheckpointError when a checkpoint can't be read or is not finite, or the loss overflows
  * @throws EngineError when the engine fails or its processes die

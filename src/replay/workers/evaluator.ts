@@ -14,6 +14,6 @@ export interface Evaluator {
     order: number,
     onSamples: (samples: number) => void,
   ): Promise<readonly GroupResult[]>
-  /** Ends what is running; tasks that are not done never will be. */
+  /** Ends what is running; tasks that are not done never will be. A second call does nothing. */
   close(): Promise<void>
 }

@@ -33,6 +33,7 @@ export class LocalEvaluator implements Evaluator {
   }
 
   async close(): Promise<void> {
+    if (this.closed) return
     this.closed = true
     await this.engine.close()
   }
