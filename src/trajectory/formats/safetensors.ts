@@ -44,13 +44,17 @@ async function openSave(file: RangedFile): Promise<Save> {
 
 type Entries = ReadonlyMap<string, SafetensorsEntry>
 
-/** The entries of the file that was read last. */
-let latest: Entries = new Map()
+/** Entries of files that were read last, of which no two are equal: several files are read side by side, in any order. */
+const recent: Entries[] = []
+const MOST_RECENT = 4
 
 /** The checkpoints of a run hold the same tensors at the same places: of ten thousand headers, one is kept. */
 function shared(entries: Entries): Entries {
-  if (!areEqual(entries, latest)) latest = entries
-  return latest
+  const known = recent.find((others) => areEqual(entries, others))
+  if (known !== undefined) return known
+  recent.unshift(entries)
+  if (recent.length > MOST_RECENT) recent.pop()
+  return entries
 }
 
 function areEqual(some: Entries, others: Entries): boolean {
