@@ -15,8 +15,8 @@ const NO_BYTES = new Uint8Array(0)
 /** A data page before it is compressed. Columns without lists have neither levels nor empty lists. */
 export interface DataPage {
   readonly rows: number
-  /** Values and empty lists. */
-  readonly values: number
+  /** Values and empty lists; as many as rows where the column has no lists. */
+  readonly values?: number
   readonly encoding: PageEncoding
   readonly bytes: Uint8Array
   readonly empty?: number
@@ -69,7 +69,15 @@ export class ChunkWriter {
 
   /** Throws RangeError when the page is too long (2 GiB). */
   data(page: DataPage): void {
-    const { rows, values, encoding, bytes, empty = 0, repetition = NO_BYTES, definition = NO_BYTES } = page
+    const {
+      rows,
+      values = rows,
+      encoding,
+      bytes,
+      empty = 0,
+      repetition = NO_BYTES,
+      definition = NO_BYTES,
+    } = page
     const levels = repetition.length + definition.length
     if (levels + bytes.length > MAX_PAGE_BYTES)
       throw new RangeError(

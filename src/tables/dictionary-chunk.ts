@@ -22,7 +22,7 @@ export function appendStrings(
   const distinct = [...numbers.keys()]
   const chunk = new ChunkWriter(parquet, 'BYTE_ARRAY', [name])
   chunk.dictionary(distinct.length, plainStrings(distinct))
-  chunk.data({ rows: length, values: length, encoding: 'RLE_DICTIONARY', bytes: runs.finish() })
+  chunk.data({ rows: length, encoding: 'RLE_DICTIONARY', bytes: runs.finish() })
   chunk.finish(statistics ? bounds(distinct) : undefined)
 }
 
@@ -32,7 +32,7 @@ export function appendConstant(parquet: ParquetWriter, name: string, { constant,
   runs.append(0, length)
   const chunk = new ChunkWriter(parquet, 'DOUBLE', [name])
   chunk.dictionary(1, new Uint8Array(Float64Array.of(constant).buffer))
-  chunk.data({ rows: length, values: length, encoding: 'RLE_DICTIONARY', bytes: runs.finish() })
+  chunk.data({ rows: length, encoding: 'RLE_DICTIONARY', bytes: runs.finish() })
   chunk.finish()
 }
 

@@ -9,7 +9,6 @@ export function appendDoubles(parquet: ParquetWriter, name: string, values: Floa
   const chunk = new ChunkWriter(parquet, 'DOUBLE', [name])
   chunk.data({
     rows: values.length,
-    values: values.length,
     encoding: 'BYTE_STREAM_SPLIT',
     bytes: splitStreams([values], Float64Array.BYTES_PER_ELEMENT),
   })

@@ -29,7 +29,10 @@ function* pagesOf(rows: readonly Float32Array[]): Generator<readonly Float32Arra
   }
 }
 
-/** An empty list counts as a value. Repetition 0 starts a row and 1 continues it; definition 1 holds a value, 0 stands for an empty list. */
+/**
+ * An empty list counts as a value. Repetition 0 starts a row and 1 continues it; definition 1 holds a value, 0 stands for
+ * an empty list.
+ */
 function pageOf(rows: readonly Float32Array[]): DataPage {
   const [repetition, definition] = [new RunLengths(1), new RunLengths(1)]
   let empty = 0
