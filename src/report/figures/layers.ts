@@ -1,0 +1,103 @@
+import type { RunAnalysis, SplitAnalysis } from '../../analysis/model.js'
+import { chooseLayers, drawnLayers, layerNote } from '../choose.js'
+import { COMMON, LAYER_AXIS, legendColumns, type Figure, type Layer } from '../figure.js'
+import { LIGHT } from '../palette.js'
+import { short } from '../reduce.js'
+import { counted, signed } from '../text.js'
+
+/** Height of a bar, in pixels. */
+const BAR = 10
+const X = 'loss change over the run (negative helps)'
+
+/** LCA of each layer over the run, on every split, with its confidence interval. */
+export function layersFigure(run: RunAnalysis): Figure {
+  const { splits } = run
+  const chosen = chooseLayers(splits[0]!.layers)
+  return {
+    name: 'layers',
+    title: 'What each layer contributed',
+    reading:
+      'A bar to the left (blue) is a layer that lowered the loss over the run, a bar to the right (red) one that raised it. Thin lines are 95 % confidence intervals by block bootstrap over intervals: where one crosses zero, the data do not tell which.',
+    description: `Bars: ${splits.map(describe).join(' ')}`,
+    notes: layerNote(splits[0]!.layers, chosen),
+    spec: {
+      ...COMMON,
+      height: { step: BAR, for: 'offset' },
+      data: { values: splits.flatMap((split, place) => rowsOf(split, place, chosen)) },
+      encoding: {
+        y: { ...LAYER_AXIS, scale: { paddingInner: 0.4, paddingOuter: 0.2 } },
+        yOffset: { field: 'place', type: 'nominal', scale: { paddingInner: 0.1 } },
+      },
+      layer: [bars(run), errorBars()],
+    },
+  }
+}
+
+function bars({ splits }: RunAnalysis): Layer {
+  return {
+    mark: { type: 'bar', stroke: null },
+    encoding: {
+      x: { field: 'lca', type: 'quantitative', title: X, axis: { grid: true, tickCount: 6 } },
+      color: {
+        field: 'effect',
+        type: 'nominal',
+        title: null,
+        scale: { domain: ['helps', 'hurts'], range: [LIGHT.helps, LIGHT.hurts] },
+        legend: { symbolType: 'square', columns: legendColumns(110) },
+      },
+      opacity: {
+        field: 'split',
+        type: 'nominal',
+        title: null,
+        scale: {
+          domain: splits.map(({ split }) => split),
+          range: splits.map((_, place) => Math.max(0.25, 0.95 - 0.45 * place)),
+        },
+        legend:
+          splits.length === 1
+            ? null
+            : { symbolType: 'square', symbolFillColor: LIGHT.ink, columns: legendColumns(110) },
+      },
+      tooltip: [
+        { field: 'layer', type: 'nominal', title: 'layer' },
+        { field: 'split', type: 'nominal', title: 'data set' },
+        { field: 'lca', type: 'quantitative', format: '+.4~r', title: 'LCA over the run' },
+        { field: 'low', type: 'quantitative', format: '+.4~r', title: '95 % from' },
+        { field: 'high', type: 'quantitative', format: '+.4~r', title: '95 % to' },
+        { field: 'hurtIn', type: 'quantitative', title: 'intervals in which it hurt' },
+        { field: 'parameters', type: 'quantitative', format: ',', title: 'parameters' },
+      ],
+    },
+  }
+}
+
+function errorBars(): Layer {
+  return {
+    transform: [{ filter: 'isValid(datum.low) && isValid(datum.high)' }],
+    mark: { type: 'rule', color: LIGHT.ink, strokeWidth: 1.2, strokeCap: 'round' },
+    encoding: { x: { field: 'low', type: 'quantitative', title: X }, x2: { field: 'high' } },
+  }
+}
+
+function rowsOf({ split, layers }: SplitAnalysis, place: number, chosen: readonly string[]) {
+  return drawnLayers(layers, chosen).map(({ name, order, parameters, total, hurtIn }) => ({
+    layer: name,
+    order,
+    split,
+    place,
+    lca: short(total.value),
+    low: short(total.low),
+    high: short(total.high),
+    effect: total.value > 0 ? 'hurts' : 'helps',
+    hurtIn,
+    parameters,
+  }))
+}
+
+function describe({ split, layers }: SplitAnalysis): string {
+  const sorted = [...layers].sort((a, b) => a.total.value - b.total.value)
+  const [best, worst] = [sorted[0], sorted.at(-1)]
+  if (best === undefined || worst === undefined) return `no layers on ${split}.`
+  const named = ({ name, total }: (typeof layers)[number]): string => `${name} with ${signed(total.value)}`
+  return `of ${counted(layers.length, 'layer')} on ${split} ${named(best)} helps most, and ${named(worst)} is at the other end.`
+}
