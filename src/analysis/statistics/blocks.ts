@@ -66,11 +66,8 @@ export function meanTest(series: Float64Array, expected = 0): number {
  * length share the same blocks, and the seed is fixed, so that a run always gives the same numbers.
  */
 export class BlockBootstrap {
-  /** Starts of the blocks of each resample, by the blocks' length. */
-  private readonly starts = new Map<number, Uint32Array>()
-
-  /** @param intervals length of the series */
-  constructor(private readonly intervals: number) {}
+  /** Starts of the blocks of each resample, by the lengths of series and blocks. */
+  private readonly starts = new Map<string, Uint32Array>()
 
   /** The sum of a series, with its interval. */
   sum(series: Float64Array): Estimate {
@@ -94,7 +91,7 @@ export class BlockBootstrap {
 
   private resampledSums(series: Float64Array, length: number): Float64Array {
     const running = runningSums(series)
-    const starts = this.startsOf(length)
+    const starts = this.startsOf(series.length, length)
     const blocks = starts.length / RESAMPLES
     const lastLength = series.length - (blocks - 1) * length
     return Float64Array.from({ length: RESAMPLES }, (_, resample) => {
@@ -107,13 +104,14 @@ export class BlockBootstrap {
     })
   }
 
-  private startsOf(length: number): Uint32Array {
-    let starts = this.starts.get(length)
+  private startsOf(intervals: number, length: number): Uint32Array {
+    const key = `${intervals}/${length}`
+    let starts = this.starts.get(key)
     if (starts === undefined) {
       const random = Random.ofSeed(length)
-      const blocks = Math.ceil(this.intervals / length)
-      starts = Uint32Array.from({ length: RESAMPLES * blocks }, () => random.below(this.intervals))
-      this.starts.set(length, starts)
+      const blocks = Math.ceil(intervals / length)
+      starts = Uint32Array.from({ length: RESAMPLES * blocks }, () => random.below(intervals))
+      this.starts.set(key, starts)
     }
     return starts
   }
