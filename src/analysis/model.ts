@@ -235,6 +235,7 @@ export const FINDING_KINDS = [
   'memorising-layer',
   'oscillation',
   'lag',
+  'jump',
   'synchrony',
   'dead-units',
   'dead-tensor',

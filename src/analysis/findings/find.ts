@@ -8,6 +8,7 @@ import {
   deadUnits,
   doubts,
   helpingShare,
+  jumps,
   misleadingFirstOrder,
   synchronousLayers,
 } from './run.js'
@@ -33,7 +34,7 @@ export function findAll(run: RunContext): Finding[] {
     helpingShare(run),
     misleadingFirstOrder(run),
   ]
-  const certain = [doubts(run), deadTensors(run), deadUnits(run)].flat()
+  const certain = [doubts(run), deadTensors(run), deadUnits(run), jumps(run)].flat()
   const findings = [...hurting, ...tested.flatMap(hold), ...certain.map(withoutTest)]
   return gather(findings.sort((a, b) => b.weight - a.weight))
 }

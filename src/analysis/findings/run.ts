@@ -1,7 +1,8 @@
 import { firstOrderErrors } from '../approximation.js'
 import { curvatureWarnings } from '../curvature.js'
 import type { TensorAnalysis, TensorUnits } from '../model.js'
-import { BlockBootstrap, meanTest, sumOf } from '../statistics/blocks.js'
+import { BlockBootstrap, FEWEST_INTERVALS, meanTest, sumOf } from '../statistics/blocks.js'
+import { limited, quantile } from '../statistics/quantile.js'
 import type { Counted, RunContext, Tested } from './candidate.js'
 import { counted, estimated, listed, percent, short, signed } from './text.js'
 
@@ -70,7 +71,7 @@ export function concentratedLearning({ splits }: RunContext): Tested[] {
   return [
     {
       family: 'concentration',
-      p: meanTest(analysis.lca),
+      p: meanTest(limited(analysis.lca)),
       finding:
         sumOf(analysis.lca) < 0 && halfShare < FEW
           ? {
@@ -97,7 +98,7 @@ export function misleadingFirstOrder({ splits }: RunContext): Tested[] {
   return [
     {
       family: 'first-order',
-      p: meanTest(firstOrderErrors(series)),
+      p: meanTest(limited(firstOrderErrors(series))),
       finding:
         relativeError > FIRST_ORDER_OFF || sure.length > 0
           ? {
@@ -169,6 +170,42 @@ export function deadUnits({ splits }: RunContext): Counted[] {
 
 function named({ dead }: TensorUnits): string {
   return `${dead.length === 1 ? 'unit' : 'units'} ${listed(dead.map(String), 8)}`
+}
+
+/** A rise of the loss in one interval is told of from this share of all that the loss went through on. */
+const JUMP = 0.2
+/** And if it is so many times the median change, which chance does not give, however heavy its tails. */
+const JUMP_OVER_MEDIAN = 20
+
+/** An interval in which the loss jumped up. It was measured, so there is nothing to test. */
+export function jumps({ facts, splits }: RunContext): Counted[] {
+  const { analysis, series } = splits[0]!
+  const { losses, layers, split } = analysis
+  const changes = series.loss_change
+  const at = changes.indexOf(changes.reduce((most, change) => Math.max(most, change), -Infinity))
+  const rise = changes[at]!
+  const range =
+    losses.reduce((most, loss) => Math.max(most, loss)) -
+    losses.reduce((least, loss) => Math.min(least, loss))
+  const typical = quantile(changes.map(Math.abs).sort(), 0.5)
+  if (!(rise >= JUMP * range && rise >= JUMP_OVER_MEDIAN * typical) || changes.length < FEWEST_INTERVALS)
+    return []
+  const worst = layers.reduce((most, layer) => (layer.lca[at]! > most.lca[at]! ? layer : most))
+  const overshot = series.first_order[at]! < 0
+  return [
+    {
+      kind: 'jump',
+      text:
+        `The loss on ${split} jumped by ${signed(rise)} from ${facts.stepUnit} ${facts.steps[at]!} to ${facts.steps[at + 1]!}, ` +
+        `${short(rise / typical)} times what it changes by in a typical interval; layer ${worst.name} raised it by ${short(worst.lca[at]!)}.` +
+        (overshot ? ' At its start the movement went downhill: the step was too large.' : ''),
+      advice: overshot ? 'Clip the gradient, warm the learning rate up for longer, or lower it.' : undefined,
+      weight: 0.7 + rise / range,
+      split,
+      layer: worst.name,
+      figure: 'loss',
+    },
+  ]
 }
 
 /** Where the numbers themselves are not to be trusted. */
