@@ -7,7 +7,6 @@ import type {
   DuckDBExtractedStatements,
   DuckDBPreparedStatement,
   DuckDBResult,
-  DuckDBResultReader,
 } from '@duckdb/node-api'
 import { EngineError, reasonOf, RetrogradError, UsageError } from '../errors.js'
 import { queryError } from './query-error.js'
@@ -25,7 +24,7 @@ export interface QueryOptions {
   readonly threads?: number
   /** Memory that DuckDB may use before it writes to files, such as `2GB`; by default 80 % of what there is. */
   readonly memoryLimit?: string
-  /** Folder for these files, removed by `close`; by default one inside the system's folder for temporary files. */
+  /** Where these files go, into a folder of their own that `close` removes; by default the system's folder for such. */
   readonly tempDir?: string
 }
 
@@ -62,7 +61,7 @@ export interface Query {
 export async function openQuery(source: Results | Archive, options: QueryOptions = {}): Promise<Query> {
   const views = await tableViews(source)
   const { DuckDBInstance } = await loadDuckDB()
-  const tempDir = options.tempDir ?? join(tmpdir(), `retrograd-query-${randomUUID()}`)
+  const tempDir = join(options.tempDir ?? tmpdir(), `retrograd-query-${randomUUID()}`)
   const instance = await DuckDBInstance.create(':memory:', {
     threads: String(options.threads ?? 1),
     preserve_insertion_order: 'true',
@@ -130,29 +129,36 @@ class DuckDBQuery implements Query {
   ) {}
 
   async rows<T extends object>(sql: string, parameters?: QueryParameters): Promise<T[]> {
-    const result = await this.read(sql, parameters)
+    const result = await this.runAll(sql, parameters)
     const names = result.deduplicatedColumnNames()
-    return result
-      .getRows()
-      .map((row) => Object.fromEntries(row.map((value, i) => [names[i]!, plainValue(value, names[i]!)])) as T)
+    const rows: T[] = []
+    for (const chunk of await result.fetchAllChunks()) {
+      for (const row of chunk.getRows()) {
+        const entries = row.map((value, i) => [names[i]!, plainValue(value, names[i]!)] as const)
+        rows.push(Object.fromEntries(entries) as T)
+      }
+    }
+    return rows
   }
 
   async columns(sql: string, parameters?: QueryParameters): Promise<QueryColumns> {
-    const result = await this.read(sql, parameters)
+    const result = await this.runAll(sql, parameters)
     const names = result.deduplicatedColumnNames()
-    const types = result.columnTypes()
-    const columns = result
-      .getColumns()
-      .map((values, i) => [names[i]!, columnValues(types[i]!, values, names[i]!)] as const)
-    return { rows: result.currentRowCount, names, columns: Object.fromEntries(columns) }
+    const chunks = await result.fetchAllChunks()
+    const columns = names.map((name, i) => {
+      const vectors = chunks.map((chunk) => chunk.getColumnVector(i))
+      return [name, columnValues(result.columnType(i), vectors, name)] as const
+    })
+    const rows = chunks.reduce((sum, { rowCount }) => sum + rowCount, 0)
+    return { rows, names, columns: Object.fromEntries(columns) }
   }
 
   stream(sql: string, parameters?: QueryParameters): Promise<DuckDBResult> {
     return this.last(sql, parameters, (statement) => statement.stream())
   }
 
-  private read(sql: string, parameters: QueryParameters | undefined): Promise<DuckDBResultReader> {
-    return this.last(sql, parameters, (statement) => statement.runAndReadAll())
+  private runAll(sql: string, parameters: QueryParameters | undefined): Promise<DuckDBResult> {
+    return this.last(sql, parameters, (statement) => statement.run())
   }
 
   private async statements(sql: string): Promise<DuckDBExtractedStatements> {

@@ -234,11 +234,12 @@ describe('openQuery', () => {
     const sql = `select count(*) as n, sum(x) as sum from (select distinct s.interval * 200000 + t.range as x
                  from (from steps where split = 'train') s, range(200000) t where s.interval < 20)`
     const tempDir = join(folder(), 'temp')
+    mkdirSync(tempDir)
     const query = await queryOf(results, { memoryLimit: '60MB', tempDir })
     expect(await query.rows(sql)).to.deep.equal([{ n: 4_000_000, sum: (4_000_000 * 3_999_999) / 2 }])
     await query.close()
     open.pop()
-    expect(readdirSync(folder())).not.to.include('temp')
+    expect(readdirSync(tempDir)).to.deep.equal([])
     // that it was short: where there can be no files, it is not enough
     const none = await queryOf(results, {
       memoryLimit: '60MB',
@@ -246,7 +247,7 @@ describe('openQuery', () => {
     })
     const error = await rejection(none.rows(sql))
     expect(error).to.be.instanceOf(ResultsError)
-    expect(error.message).to.match(/manifest\.json\/temp/)
+    expect(error.message).to.include('manifest.json')
   })
 
   it('reads a stream chunk by chunk', async () => {
