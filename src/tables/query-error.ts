@@ -9,7 +9,7 @@ const NOT_THE_QUERY =
 export function queryError(error: unknown, dir: string): RetrogradError {
   const message = printable(reasonOf(error)).replace(/^Failed to \w+ \w+: /, '')
   if (message.startsWith('Permission Error')) return new UsageError(forbidden(message), { cause: error })
-  if (NOT_THE_QUERY.test(message))
+  if (NOT_THE_QUERY.test(message.split('\n')[0]!))
     return new ResultsError(`DuckDB failed on the tables of ${dir}: ${message}`, { cause: error })
   return new UsageError(message, { cause: error })
 }

@@ -1,4 +1,4 @@
-import type { DuckDBType, DuckDBValue } from '@duckdb/node-api'
+import type { DuckDBType, DuckDBValue, DuckDBVector } from '@duckdb/node-api'
 import { UsageError } from '../errors.js'
 
 /**
@@ -36,12 +36,26 @@ function exact(value: bigint, column: string): number {
 /** A column of a result: numbers as Float64Array, NULL as NaN; anything else as an array. */
 export type ColumnValues = Float64Array | readonly QueryValue[]
 
-/** A column's values by its type. Throws UsageError as `plainValue` does. */
-export function columnValues(type: DuckDBType, values: readonly DuckDBValue[], column: string): ColumnValues {
-  const plain = values.map((value) => plainValue(value, column))
-  return isNumberType(type)
-    ? Float64Array.from(plain, (value) => (value === null ? NaN : Number(value)))
-    : plain
+/** A column's values, which lie in vectors of some rows each. Throws UsageError as `plainValue` does. */
+export function columnValues(
+  type: DuckDBType,
+  vectors: readonly DuckDBVector[],
+  column: string,
+): ColumnValues {
+  if (isNumberType(type)) return numbers(vectors, column)
+  return vectors.flatMap((vector) => vector.toArray().map((value) => plainValue(value, column)))
+}
+
+function numbers(vectors: readonly DuckDBVector[], column: string): Float64Array {
+  const values = new Float64Array(vectors.reduce((sum, { itemCount }) => sum + itemCount, 0))
+  let at = 0
+  for (const vector of vectors) {
+    for (let i = 0; i < vector.itemCount; i++) {
+      const value = vector.getItem(i)
+      values[at++] = typeof value === 'number' ? value : Number(plainValue(value, column) ?? NaN)
+    }
+  }
+  return values
 }
 
 const NUMBER_TYPE = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(.*\))$/
