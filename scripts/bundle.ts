@@ -8,6 +8,7 @@ const ENTRIES = ['cli/main', 'io/hash-worker', 'io/hdf5-worker', 'replay/workers
 /** Native code, and libraries that carry WebAssembly or that a page carries, are loaded from where they are installed. */
 const LEFT_OUT = [
   'onnxruntime-node',
+  '@duckdb/node-api',
   'h5wasm',
   '@cornerstonejs/codec-libjpeg-turbo-8bit',
   'vega',

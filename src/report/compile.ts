@@ -20,7 +20,7 @@ const SILENT = {
 
 /** A Vega-Lite specification as the Vega that draws it. */
 export function toVega(spec: TopLevelSpec): Spec {
-  return compile(spec, { logger: SILENT }).spec as Spec
+  return compile(spec, { logger: SILENT }).spec
 }
 
 /** The Vega of a figure on a page: as wide as its container, on the page's background and in its font. */

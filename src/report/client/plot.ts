@@ -81,7 +81,7 @@ export class Plot {
 /** Whether a figure holds many values; lists of numbers are rows to come. */
 function isLarge({ data }: Spec): boolean {
   const sets = (data ?? []) as readonly { readonly values?: unknown }[]
-  const rows = sets.flatMap(({ values }): readonly object[] => (Array.isArray(values) ? values : []))
+  const rows = sets.flatMap(({ values }) => (Array.isArray(values) ? (values as object[]) : []))
   const counts = rows.map((row) => Math.max(1, ...Object.values(row).map(lengthOf)))
   return counts.reduce((sum, count) => sum + count, 0) > MOST_SVG_VALUES
 }
