@@ -50,6 +50,7 @@ h1, h2, h3 { line-height: 1.25; text-wrap: balance; letter-spacing: -0.01em; }
 h1 { font-size: clamp(1.7rem, 1.2rem + 2vw, 2.4rem); font-weight: 650; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.45rem; font-weight: 650; margin: 0 0 1rem; }
 h3 { font-size: 1.08rem; font-weight: 620; margin: 0 0 0.35rem; }
+h4 { font-size: 0.95rem; font-weight: 620; margin: 0 0 0.4rem; }
 p { margin: 0 0 0.75rem; }
 a { color: var(--link); text-underline-offset: 0.18em; text-decoration-thickness: 1px; }
 code { font: 0.92em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
@@ -117,8 +118,7 @@ figcaption p { margin: 0 0 0.2rem; }
 .tooltip dt { color: var(--muted); }
 .tooltip dd { margin: 0; overflow-wrap: anywhere; }
 
-.scroller { overflow-x: auto; border-block: 1px solid var(--rule); }
-.scroller.tall { max-height: 36rem; overflow-y: auto; }
+.scroller { overflow: auto; max-height: 36rem; border-block: 1px solid var(--rule); }
 table { border-collapse: collapse; font-size: 0.86rem; min-width: 100%; }
 th, td { padding: 0.38rem 0.8rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); }
 tbody tr:last-child > * { border-bottom: 0; }
@@ -162,7 +162,7 @@ footer { margin-top: 4rem; padding-block: 1.5rem 3rem; border-top: 1px solid var
   main > section { padding-top: 1.6rem; }
   figure, .findings li, tr { break-inside: avoid; }
   h2, h3, .reading { break-after: avoid; }
-  .scroller, .scroller.tall { overflow: visible; max-height: none; }
+  .scroller { overflow: visible; max-height: none; }
   thead th { position: static; }
   table { font-size: 6.5pt; }
   th, td { padding: 0.15rem 0.3rem; }

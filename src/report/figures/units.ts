@@ -1,12 +1,12 @@
-import type { RunAnalysis, TensorUnits } from '../../analysis/model.js'
+import type { RunAnalysis, TensorUnits, UnitMap } from '../../analysis/model.js'
 import { choice, COMMON, stepAxis, type AbsentFigure, type Figure } from '../figure.js'
-import { clipNote, divergingColor, robustLimit } from '../heat.js'
-import { largest, short, sum } from '../reduce.js'
-import { counted, signed } from '../text.js'
+import { divergingColor, robustLimit } from '../heat.js'
+import { largest, sum } from '../reduce.js'
+import { counted } from '../text.js'
 
 /** Tensors that may be chosen: each holds up to 6,400 numbers. */
 const MOST_TENSORS = 12
-const UNIT_HEIGHT = 7
+const UNIT_HEIGHT = 8
 
 /** LCA by unit (neuron, channel) and time, of one tensor at a time. */
 export function unitsFigure(run: RunAnalysis): Figure | AbsentFigure {
@@ -18,30 +18,30 @@ export function unitsFigure(run: RunAnalysis): Figure | AbsentFigure {
     reading:
       'One row for each output unit of the chosen tensor, one column for some neighbouring intervals. Rows that stay blue are units that carry the layer; rows without colour are units that do nothing.',
   } as const
-  const tensors = chooseTensors(units?.tensors ?? [])
+  const tensors = chooseTensors(units.tensors)
   if (tensors.length === 0)
     return {
       ...described,
       absent:
-        units === undefined
-          ? 'The tables hold no units: run with --granularity unit.'
-          : 'No tensor has more than one unit.',
+        units.tensors.length === 0
+          ? 'No tensor has more than one unit.'
+          : 'The tables hold no units by interval: retrograd run --granularity unit writes them.',
     }
   const limits = tensors.map(({ map }) => robustLimit(map.lca.flat()))
   return {
     ...described,
-    description: `Heat map. ${tensors.map(describe).join(' ')}`,
+    description: `Heat map, one tensor at a time; the first is ${tensors[0]!.tensor}, ${counted(tensors[0]!.map.units.length, 'unit')}. The table below tells of each tensor’s units.`,
     notes: [
       ...(splits.length > 1 ? [`Measured on ${split}.`] : []),
-      ...(units!.tensors.length > tensors.length
+      ...(units.tensors.length > tensors.length
         ? [
-            `The ${tensors.length} of ${units!.tensors.length} tensors whose units moved the loss most can be chosen.`,
+            `The ${tensors.length} of ${units.tensors.length} tensors whose units moved the loss most can be chosen.`,
           ]
         : []),
       ...(tensors.some(({ count, map }) => count > map.units.length)
         ? ['Of tensors with more units those that moved the loss most are drawn.']
         : []),
-      ...clipNote(tensors[0]!.map.lca.flat(), limits[0]!),
+      'The deepest colours stand for the largest 2 % of each tensor’s cells.',
     ],
     spec: {
       ...COMMON,
@@ -79,26 +79,24 @@ export function unitsFigure(run: RunAnalysis): Figure | AbsentFigure {
   }
 }
 
+/** A tensor whose units have a map. */
+type MappedTensor = TensorUnits & { readonly map: UnitMap }
+
 /** The tensors whose units moved the loss most, in the network's order. */
-function chooseTensors(tensors: readonly TensorUnits[]): readonly TensorUnits[] {
-  const moved = new Map(tensors.map((one) => [one, sum(one.map.lca.flat().map(Math.abs))]))
-  const chosen = new Set([...tensors].sort((a, b) => moved.get(b)! - moved.get(a)!).slice(0, MOST_TENSORS))
-  return tensors.filter((tensor) => chosen.has(tensor))
+function chooseTensors(tensors: readonly TensorUnits[]): readonly MappedTensor[] {
+  const mapped = tensors.filter((tensor): tensor is MappedTensor => tensor.map !== undefined)
+  const moved = new Map(mapped.map((one) => [one, sum(one.map.lca.flat().map(Math.abs))]))
+  const chosen = new Set([...mapped].sort((a, b) => moved.get(b)! - moved.get(a)!).slice(0, MOST_TENSORS))
+  return mapped.filter((tensor) => chosen.has(tensor))
 }
 
-function rowsOf({ map }: TensorUnits, place: number, steps: readonly number[]) {
+/** Cells this much smaller than the largest have no colour to see: a zero takes less room. */
+const SMALLEST = 1e-4
+
+function rowsOf({ map }: MappedTensor, place: number, steps: readonly number[]) {
   const from = map.bins.slice(0, -1).map((t) => steps[t]!)
   const to = map.bins.slice(1).map((t) => steps[t]!)
-  const largestLca = largest(map.lca.flat().map(Math.abs))
-  // below a thousandth of the largest there is no colour to see
-  const rounded = (value: number): number | null => (Math.abs(value) < largestLca * 1e-4 ? 0 : short3(value))
+  const least = SMALLEST * largest(map.lca.flat().map(Math.abs))
+  const rounded = (value: number): number => (Math.abs(value) < least ? 0 : Number(value.toPrecision(3)))
   return map.units.map((unit, i) => ({ place, unit, lca: map.lca[i]!.map(rounded), from, to }))
-}
-
-function short3(value: number): number | null {
-  return Number.isFinite(value) ? Number(value.toPrecision(3)) : short(value)
-}
-
-function describe({ tensor, count, dead, half, best }: TensorUnits): string {
-  return `${tensor}: ${counted(half, 'unit')} of ${count} carry half of what helps, unit ${best.unit} most with ${signed(best.lca)}; ${dead.length} never change the loss.`
 }

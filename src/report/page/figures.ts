@@ -2,7 +2,7 @@ import type { FigureName, RunAnalysis } from '../../analysis/model.js'
 import { controlsOf, type Control } from '../compile.js'
 import { isDrawn, type AbsentFigure, type Figure } from '../figure.js'
 import { html, type Html } from '../html.js'
-import { extremeParameters, oscillationTable, rolesTable } from './tables.js'
+import { extremeParameters, oscillationTable, rolesTable, unitsTable } from './more-tables.js'
 
 interface Section {
   readonly id: string
@@ -32,7 +32,7 @@ export const SECTIONS: readonly Section[] = [
     more: extremeParameters,
   },
   { id: 'synchrony', title: 'Synchrony', short: 'Synchrony', figures: ['synchrony'] },
-  { id: 'units', title: 'Units', short: 'Units', figures: ['units'] },
+  { id: 'units', title: 'Units', short: 'Units', figures: ['units'], more: unitsTable },
   {
     id: 'measures',
     title: 'Beside other measures',

@@ -23,7 +23,7 @@ export function tensorSection(run: RunAnalysis): Html {
       ${roles.length < 2 ? undefined : roleFilter(roles)}
       <output id="tensor-count" aria-live="polite">${counted(tensors.length, 'tensor')}</output>
     </div>
-    ${scroller('Table of tensors', table(tensors, columns), 'tall')} ${meanings(run, columns)}
+    ${scroller('Table of tensors', table(tensors, columns))} ${meanings(run, columns)}
   </section>`
 }
 
