@@ -29,6 +29,20 @@ export function withCommands(parser: Argv): Argv {
     )
     .command(
       onDemand(
+        'report <results>',
+        'Write what a run says as one page: findings, figures and tables',
+        async () => (await import('./report.js')).reportCommand,
+      ),
+    )
+    .command(
+      onDemand(
+        'figures <results>',
+        "Draw the report's figures as files, for papers: SVG, PNG or Vega-Lite",
+        async () => (await import('./figures.js')).figuresCommand,
+      ),
+    )
+    .command(
+      onDemand(
         'compare <runs..>',
         'Put runs side by side: layers, helping shares and findings, by step or by loss',
         async () => (await import('./compare.js')).compareCommand,

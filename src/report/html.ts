@@ -35,7 +35,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 /** What HTML forbids, and what would turn the direction of the text that follows, is shown as a replacement character. */
 function escaped(text: string): string {
   return text
-    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
+    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
     .replace(/[&<>"']/g, (character) => ENTITIES[character]!)
 }
 

@@ -37,6 +37,11 @@ export async function renderFigure(
   }
 }
 
+/** Throws UsageError where this installation can't draw the format, before anything is computed for it. */
+export async function assertDrawable(format: PictureFormat): Promise<void> {
+  await renderFigure({ data: { values: [{}] }, mark: 'point', width: 1, height: 1 }, format)
+}
+
 /** What vega's own type does not say: without a canvas there is none, and that of the package gives files. */
 type NodeCanvas = { readonly toBuffer: (type: string) => Uint8Array } | null
 

@@ -99,8 +99,9 @@ main > section { padding-top: 3.4rem; }
 .meta span + span::before, .meta span + a::before { content: '·'; display: inline-block; width: 1.1em; text-align: center; color: var(--muted); }
 
 figure { margin: 0 0 3rem; }
+section > :last-child { margin-bottom: 0; }
 .reading, .explain { color: var(--muted); max-width: 46rem; font-size: 0.95rem; }
-.controls { display: flex; flex-wrap: wrap; gap: 0.5rem 1.4rem; margin: 0 0 0.8rem; font-size: 0.9rem; }
+.controls { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem 1.4rem; margin: 0 0 0.8rem; font-size: 0.9rem; }
 .controls label { display: flex; align-items: center; gap: 0.5rem; color: var(--muted); min-width: 0; }
 .controls select, .controls input { color: var(--ink); min-width: 0; }
 .plot { width: 100%; overflow: hidden; }
@@ -134,14 +135,14 @@ th[aria-sort='ascending'] button::after { content: '↑'; }
 th[aria-sort='descending'] button::after { content: '↓'; }
 .helps { color: var(--helps); }
 .hurts { color: var(--hurts); }
-details { margin: 0 0 2rem; }
+details { margin: 1rem 0 1.4rem; }
 summary { cursor: pointer; color: var(--link); margin-bottom: 0.6rem; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 1.5rem; }
 .pair > * { min-width: 0; }
 .method dt { font-weight: 620; margin-top: 0.8rem; }
 .method dd { margin: 0.1rem 0 0; max-width: 46rem; }
 .formula { margin: 1rem 0; padding: 0.8rem 1.2rem; background: var(--raised); border-radius: 6px; overflow-x: auto; white-space: nowrap; font-family: 'STIX Two Math', Cambria, Georgia, serif; font-size: 1.1rem; }
-footer { margin-top: 4rem; padding-block: 1.5rem 3rem; border-top: 1px solid var(--rule); font-size: 0.88rem; color: var(--muted); }
+footer.frame { margin-top: 4rem; padding-block: 1.5rem 3rem; border-top: 1px solid var(--rule); font-size: 0.88rem; color: var(--muted); }
 
 @media (min-width: 84rem) {
   .contents { position: fixed; top: 6.2rem; left: calc(50% - 30rem - 10.5rem); width: 10rem; margin: 0; }

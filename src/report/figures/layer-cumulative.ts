@@ -54,7 +54,7 @@ export function layerCumulativeFigure(run: RunAnalysis): Figure {
           { field: 'sum', type: 'quantitative', format: '+.4~r', title: 'LCA so far' },
         ],
       },
-      layer: [otherLines(), coloredLines()],
+      layer: [...(rows.every(({ colored: own }) => own) ? [] : [otherLines()]), coloredLines()],
     },
   }
 }

@@ -3,32 +3,41 @@ import { chooseLayers, drawnLayers, layerNote } from '../choose.js'
 import { COMMON, LAYER_AXIS, legendColumns, type Figure, type Layer } from '../figure.js'
 import { LIGHT } from '../palette.js'
 import { short } from '../reduce.js'
-import { counted, signed } from '../text.js'
+import { counted, number, signed } from '../text.js'
 
 /** Height of a bar, in pixels. */
 const BAR = 10
+/** How far confidence intervals may leave zero, in lengths of the longest bar: the bars are what is to be seen. */
+const REACH = 2
 const X = 'loss change over the run (negative helps)'
 
 /** LCA of each layer over the run, on every split, with its confidence interval. */
 export function layersFigure(run: RunAnalysis): Figure {
   const { splits } = run
   const chosen = chooseLayers(splits[0]!.layers)
+  const rows = splits.flatMap((split, place) => rowsOf(split, place, chosen))
+  const reach = REACH * Math.max(...rows.map(({ lca }) => Math.abs(lca ?? 0)), Number.MIN_VALUE)
   return {
     name: 'layers',
     title: 'What each layer contributed',
     reading:
       'A bar to the left (blue) is a layer that lowered the loss over the run, a bar to the right (red) one that raised it. Thin lines are 95 % confidence intervals by block bootstrap over intervals: where one crosses zero, the data do not tell which.',
     description: `Bars: ${splits.map(describe).join(' ')}`,
-    notes: layerNote(splits[0]!.layers, chosen),
+    notes: [
+      ...layerNote(splits[0]!.layers, chosen),
+      ...(rows.some((row) => Math.abs(row.low ?? 0) > reach || Math.abs(row.high ?? 0) > reach)
+        ? [`Confidence intervals are cut at ±${number(reach)}, twice the longest bar.`]
+        : []),
+    ],
     spec: {
       ...COMMON,
       height: { step: BAR, for: 'offset' },
-      data: { values: splits.flatMap((split, place) => rowsOf(split, place, chosen)) },
+      data: { values: rows },
       encoding: {
         y: { ...LAYER_AXIS, scale: { paddingInner: 0.4, paddingOuter: 0.2 } },
         yOffset: { field: 'place', type: 'nominal', scale: { paddingInner: 0.1 } },
       },
-      layer: [bars(run), errorBars()],
+      layer: [bars(run), errorBars(reach)],
     },
   }
 }
@@ -50,6 +59,7 @@ function bars({ splits }: RunAnalysis): Layer {
         type: 'nominal',
         title: null,
         scale: {
+          type: 'ordinal',
           domain: splits.map(({ split }) => split),
           range: splits.map((_, place) => Math.max(0.25, 0.95 - 0.45 * place)),
         },
@@ -71,11 +81,15 @@ function bars({ splits }: RunAnalysis): Layer {
   }
 }
 
-function errorBars(): Layer {
+function errorBars(reach: number): Layer {
   return {
-    transform: [{ filter: 'isValid(datum.low) && isValid(datum.high)' }],
+    transform: [
+      { filter: 'isValid(datum.low) && isValid(datum.high)' },
+      { calculate: `max(datum.low, ${-reach})`, as: 'from' },
+      { calculate: `min(datum.high, ${reach})`, as: 'to' },
+    ],
     mark: { type: 'rule', color: LIGHT.ink, strokeWidth: 1.2, strokeCap: 'round' },
-    encoding: { x: { field: 'low', type: 'quantitative', title: X }, x2: { field: 'high' } },
+    encoding: { x: { field: 'from', type: 'quantitative', title: X }, x2: { field: 'to' } },
   }
 }
 

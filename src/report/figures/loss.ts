@@ -74,7 +74,8 @@ function kindChannels() {
       type: 'nominal',
       title: null,
       sort: [...KINDS],
-      scale: { domain: [...KINDS], range: [...range] },
+      // not the default for numbers, which spreads them evenly from the first to the last
+      scale: { type: 'ordinal', domain: [...KINDS], range: [...range] },
       legend: { symbolType: 'stroke', symbolSize: 250, columns: legendColumns(160) },
     }) as const
   return {

@@ -27,7 +27,7 @@ function list(findings: readonly Finding[], figures: readonly (Figure | AbsentFi
       <p class="claim">${text}</p>
       ${advice === undefined ? undefined : html`<p class="advice"><b>What to do.</b> ${advice}</p>`}
       <p class="meta">
-        <span>${p === undefined ? 'counted, not estimated' : pValue(p)}</span
+        <span>${p === undefined ? 'measured, not estimated' : pValue(p)}</span
         >${split === undefined ? undefined : html`<span>on ${split}</span>`}<a href="#figure-${figure}"
           >${titles.get(figure)}</a
         >
