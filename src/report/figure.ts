@@ -1,6 +1,7 @@
 import type { Config, TopLevelSpec } from 'vega-lite'
 import type { FigureName, RunAnalysis } from '../analysis/model.js'
 import { LIGHT, SPLITS } from './palette.js'
+import type { Bins } from './reduce.js'
 
 /** What a figure shows and how to read it. Texts are plain: names in them are not escaped. */
 interface Described {
@@ -21,6 +22,7 @@ export interface Figure extends Described {
 
 /** One of the marks that lie on each other in a figure. */
 export type Layer = Extract<TopLevelSpec, { layer: unknown }>['layer'][number]
+export type Transform = NonNullable<TopLevelSpec['transform']>[number]
 export type Encoding = NonNullable<Extract<Layer, { mark: unknown }>['encoding']>
 
 /** A figure that the run has no data for. */
@@ -147,6 +149,28 @@ export function splitChoice({ splits }: RunAnalysis) {
 }
 
 export const OF_CHOSEN_SPLIT = { filter: 'datum.place === split' } as const
+
+/** The steps at which bins start and end, for `spreadOverBins`. */
+export function binParameters({ from, to }: Pick<Bins, 'from' | 'to'>) {
+  return [
+    { name: 'starts', value: [...from] },
+    { name: 'ends', value: [...to] },
+  ]
+}
+
+/**
+ * Rows that hold a list, one value for each bin, as one row for each value, with the steps `from` and `to` of its bin. Lists
+ * take a fraction of the room.
+ * @param groupby the fields that tell such rows apart
+ */
+export function spreadOverBins(list: string, groupby: readonly string[]): Transform[] {
+  return [
+    { flatten: [list] },
+    { window: [{ op: 'row_number', as: 'bin' }], groupby: [...groupby] },
+    { calculate: 'starts[datum.bin - 1]', as: 'from' },
+    { calculate: 'ends[datum.bin - 1]', as: 'to' },
+  ]
+}
 
 /** The note on bins of intervals, where there are any. */
 export function binNote(

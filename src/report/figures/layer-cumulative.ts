@@ -1,9 +1,11 @@
 import type { RunAnalysis, SplitAnalysis } from '../../analysis/model.js'
 import { chooseLayers, drawnLayers, layerNote, type DrawnLayer } from '../choose.js'
 import {
+  binParameters,
   COMMON,
   legendColumns,
   OF_CHOSEN_SPLIT,
+  spreadOverBins,
   splitChoice,
   stepAxis,
   type Figure,
@@ -20,7 +22,9 @@ export function layerCumulativeFigure(run: RunAnalysis): Figure {
   const { facts, splits } = run
   const chosen = chooseLayers(splits[0]!.layers)
   const colored = coloredNames(drawnLayers(splits[0]!.layers, chosen))
-  const rows = splits.flatMap((split, place) => rowsOf(split, place, { facts, chosen, colored }))
+  const places = binsOf(facts.steps, MOST_POINTS).starts
+  const steps = places.map((t) => facts.steps[t]!)
+  const rows = splits.flatMap((split, place) => rowsOf(split, place, { places, chosen, colored }))
   return {
     name: 'layer-cumulative',
     title: 'How each layer’s share adds up',
@@ -36,11 +40,11 @@ export function layerCumulativeFigure(run: RunAnalysis): Figure {
     spec: {
       ...COMMON,
       height: 320,
-      params: [splitChoice(run)],
+      params: [splitChoice(run), ...binParameters({ from: steps, to: steps })],
       data: { values: rows },
-      transform: [OF_CHOSEN_SPLIT, { flatten: ['sum', 'step'] }],
+      transform: [OF_CHOSEN_SPLIT, ...spreadOverBins('sum', ['order'])],
       encoding: {
-        x: { field: 'step', ...stepAxis(run) },
+        x: { field: 'from', ...stepAxis(run) },
         y: {
           field: 'sum',
           type: 'quantitative',
@@ -50,7 +54,7 @@ export function layerCumulativeFigure(run: RunAnalysis): Figure {
         detail: { field: 'layer', type: 'nominal' },
         tooltip: [
           { field: 'layer', type: 'nominal', title: 'layer' },
-          { field: 'step', type: 'quantitative', title: facts.stepUnit },
+          { field: 'from', type: 'quantitative', title: facts.stepUnit },
           { field: 'sum', type: 'quantitative', format: '+.4~r', title: 'LCA so far' },
         ],
       },
@@ -91,13 +95,13 @@ function coloredNames(layers: readonly DrawnLayer[]): ReadonlySet<string> {
 }
 
 interface Choices {
-  readonly facts: RunAnalysis['facts']
+  /** The checkpoints that lines pass through. */
+  readonly places: readonly number[]
   readonly chosen: readonly string[]
   readonly colored: ReadonlySet<string>
 }
 
-function rowsOf({ layers }: SplitAnalysis, place: number, { facts, chosen, colored }: Choices) {
-  const places = binsOf(facts.steps, MOST_POINTS).starts
+function rowsOf({ layers }: SplitAnalysis, place: number, { places, chosen, colored }: Choices) {
   return drawnLayers(layers, chosen).map(({ name, order, lca }) => {
     const sums = cumulative(lca)
     return {
@@ -105,7 +109,6 @@ function rowsOf({ layers }: SplitAnalysis, place: number, { facts, chosen, color
       layer: name,
       order,
       colored: colored.has(name),
-      step: places.map((t) => facts.steps[t]!),
       sum: shorts(places.map((t) => sums[t]!)),
     }
   })

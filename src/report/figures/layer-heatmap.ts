@@ -2,9 +2,11 @@ import type { RunAnalysis } from '../../analysis/model.js'
 import { chooseLayers, drawnLayers, layerNote } from '../choose.js'
 import {
   binNote,
+  binParameters,
   COMMON,
   LAYER_AXIS,
   OF_CHOSEN_SPLIT,
+  spreadOverBins,
   splitChoice,
   stepAxis,
   type Figure,
@@ -26,8 +28,6 @@ export function layerHeatmapFigure(run: RunAnalysis): Figure {
       layer: name,
       order,
       lca: shorts(inBins(bins, lca, sum)),
-      from: bins.from,
-      to: bins.to,
     })),
   )
   const cells = rows.flatMap(({ lca }) => lca.map((value) => value ?? NaN))
@@ -46,9 +46,9 @@ export function layerHeatmapFigure(run: RunAnalysis): Figure {
     spec: {
       ...COMMON,
       height: { step: Math.max(12, Math.min(24, 480 / rows.length)) },
-      params: [splitChoice(run)],
+      params: [splitChoice(run), ...binParameters(bins)],
       data: { values: rows },
-      transform: [OF_CHOSEN_SPLIT, { flatten: ['lca', 'from', 'to'] }],
+      transform: [OF_CHOSEN_SPLIT, ...spreadOverBins('lca', ['order'])],
       mark: { type: 'rect' },
       encoding: {
         x: { field: 'from', ...stepAxis(run) },

@@ -35,9 +35,13 @@ export function layersFigure(run: RunAnalysis): Figure {
       data: { values: rows },
       encoding: {
         y: { ...LAYER_AXIS, scale: { paddingInner: 0.4, paddingOuter: 0.2 } },
-        yOffset: { field: 'place', type: 'nominal', scale: { paddingInner: 0.1 } },
+        yOffset: {
+          field: 'place',
+          type: 'nominal',
+          scale: { domain: [...splits.keys()], paddingInner: 0.1 },
+        },
       },
-      layer: [bars(run), errorBars(reach)],
+      layer: [bars(run), ...(rows.some(({ low }) => low !== null) ? [errorBars(reach)] : [])],
     },
   }
 }
@@ -46,7 +50,7 @@ function bars({ splits }: RunAnalysis): Layer {
   return {
     mark: { type: 'bar', stroke: null },
     encoding: {
-      x: { field: 'lca', type: 'quantitative', title: X, axis: { grid: true, tickCount: 6 } },
+      x: { field: 'lca', type: 'quantitative', stack: null, title: X, axis: { grid: true, tickCount: 6 } },
       color: {
         field: 'effect',
         type: 'nominal',
@@ -56,7 +60,7 @@ function bars({ splits }: RunAnalysis): Layer {
       },
       opacity: {
         field: 'split',
-        type: 'nominal',
+        type: 'ordinal',
         title: null,
         scale: {
           type: 'ordinal',

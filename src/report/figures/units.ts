@@ -1,5 +1,13 @@
 import type { RunAnalysis, TensorUnits, UnitMap } from '../../analysis/model.js'
-import { choice, COMMON, stepAxis, type AbsentFigure, type Figure } from '../figure.js'
+import {
+  binParameters,
+  choice,
+  COMMON,
+  spreadOverBins,
+  stepAxis,
+  type AbsentFigure,
+  type Figure,
+} from '../figure.js'
 import { divergingColor, robustLimit } from '../heat.js'
 import { largest, sum } from '../reduce.js'
 import { counted } from '../text.js'
@@ -27,6 +35,9 @@ export function unitsFigure(run: RunAnalysis): Figure | AbsentFigure {
           ? 'No tensor has more than one unit.'
           : 'The tables hold no units by interval: retrograd run --granularity unit writes them.',
     }
+  // the same for all tensors: they follow from the number of intervals
+  const starts = tensors[0]!.map.bins.map((t) => facts.steps[t]!)
+  const bins = { from: starts.slice(0, -1), to: starts.slice(1) }
   const limits = tensors.map(({ map }) => robustLimit(map.lca.flat()))
   return {
     ...described,
@@ -53,9 +64,10 @@ export function unitsFigure(run: RunAnalysis): Figure | AbsentFigure {
           tensors.map(({ tensor }) => tensor),
         ),
         { name: 'limit', expr: `[${limits.join(',')}][tensor]` },
+        ...binParameters(bins),
       ],
-      data: { values: tensors.flatMap((tensor, place) => rowsOf(tensor, place, facts.steps)) },
-      transform: [{ filter: 'datum.place === tensor' }, { flatten: ['lca', 'from', 'to'] }],
+      data: { values: tensors.flatMap((tensor, place) => rowsOf(tensor, place)) },
+      transform: [{ filter: 'datum.place === tensor' }, ...spreadOverBins('lca', ['unit'])],
       mark: { type: 'rect' },
       encoding: {
         x: { field: 'from', ...stepAxis(run) },
@@ -93,10 +105,8 @@ function chooseTensors(tensors: readonly TensorUnits[]): readonly MappedTensor[]
 /** Cells this much smaller than the largest have no colour to see: a zero takes less room. */
 const SMALLEST = 1e-4
 
-function rowsOf({ map }: MappedTensor, place: number, steps: readonly number[]) {
-  const from = map.bins.slice(0, -1).map((t) => steps[t]!)
-  const to = map.bins.slice(1).map((t) => steps[t]!)
+function rowsOf({ map }: MappedTensor, place: number) {
   const least = SMALLEST * largest(map.lca.flat().map(Math.abs))
   const rounded = (value: number): number => (Math.abs(value) < least ? 0 : Number(value.toPrecision(3)))
-  return map.units.map((unit, i) => ({ place, unit, lca: map.lca[i]!.map(rounded), from, to }))
+  return map.units.map((unit, i) => ({ place, unit, lca: map.lca[i]!.map(rounded) }))
 }
