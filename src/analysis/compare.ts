@@ -192,7 +192,8 @@ function levelsOf(
   by: Alignment,
   { from, to }: Range,
 ): ComparedLevel[] {
-  const levels = Array.from({ length: LEVELS + 1 }, (_, i) => from + ((to - from) * i) / LEVELS)
+  const even = Array.from({ length: LEVELS + 1 }, (_, i) => from + ((to - from) * i) / LEVELS)
+  const levels = by === 'step' ? [...new Set(even.map(Math.round))] : even
   const places = runs.map(({ run, analysis }, i) =>
     levels.map((level) => {
       const { from: first, to: last } = windows[i]!

@@ -122,7 +122,7 @@ export function meanOf(values: Float64Array): number {
 }
 
 export function defined(values: Float64Array): Float64Array {
-  return values.filter((value) => !Number.isNaN(value))
+  return values.some(Number.isNaN) ? values.filter((value) => !Number.isNaN(value)) : values
 }
 
 /** Sums of several tensors' totals. */
