@@ -29,6 +29,13 @@ export function withCommands(parser: Argv): Argv {
     )
     .command(
       onDemand(
+        'query <results> [sql]',
+        'Ask the tables of a results folder in SQL, or list them',
+        async () => (await import('./query.js')).queryCommand,
+      ),
+    )
+    .command(
+      onDemand(
         'inspect <checkpoints>',
         'Look an archive of checkpoints over: steps, tensors, and what is wrong with it',
         async () => (await import('./inspect.js')).inspectCommand,
