@@ -20,6 +20,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+import table_sums
+
 KEY = [("split", "string"), ("interval", "int32"), ("step_from", "int64"), ("step_to", "int64")]
 SCHEMA = {
     "steps": KEY
@@ -181,6 +183,9 @@ def check_run(folders: dict[str, Path], manifest: Path) -> dict[str, pd.DataFram
     for name, folder in folders.items():
         check_schema(folder, name)
     tables = {name: read_all(folder, name) for name, folder in folders.items()}
+    for name, folder in folders.items():
+        for holds, claim in table_sums.claims(folder, name) if name in table_sums.GROUPS else ():
+            check(holds, claim)
     if failures == 0:
         check_sums(tables)
         check_identities(tables)
