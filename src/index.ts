@@ -75,6 +75,10 @@ export { TABLES } from './tables/schema.js'
 export type { Batch, ColumnBatch, Granularity, TableName } from './tables/schema.js'
 export type { Manifest } from './tables/manifest.js'
 
+export { analyzeRun } from './analysis/analyze.js'
+export { compareRuns } from './analysis/compare.js'
+export type { Alignment, Comparison } from './analysis/compare.js'
+export type { Estimate, Finding, RunAnalysis, SplitAnalysis } from './analysis/model.js'
 export { summarize, summarizeResults } from './analysis/summary.js'
 export type { LayerSummary, RunSummary, SplitSummary } from './analysis/summary.js'
 
