@@ -5,10 +5,14 @@ import { build, type Plugin } from 'esbuild'
 /** What the package's `bin` runs: the command line, and the threads and processes that it starts, which lie beside it. */
 const ENTRIES = ['cli/main', 'io/hash-worker', 'io/hdf5-worker', 'replay/workers/worker-main']
 
-/** Native code, and libraries that carry WebAssembly or that a page carries, are loaded from where they are installed. */
+/**
+ * Native code, libraries that carry WebAssembly or that the report's page carries, and what only programs that import the
+ * package load: from where they are installed.
+ */
 const LEFT_OUT = [
   'onnxruntime-node',
   '@duckdb/node-api',
+  'apache-arrow',
   'h5wasm',
   '@cornerstonejs/codec-libjpeg-turbo-8bit',
   'vega',
