@@ -88,10 +88,19 @@ export const COMMON = {
   config: CONFIG,
 } as const
 
+/**
+ * The width that there is for a figure, as an expression: that of its container on a page, and its own elsewhere. The plot's
+ * alone won't do, which is what is left beside labels whose length follows from it.
+ */
+const ROOM = '(containerSize()[0] || width)'
+
 /** How many columns a legend has room for. */
 export function legendColumns(each: number): { expr: string } {
-  return { expr: `max(1, floor(width / ${each}))` }
+  return { expr: `max(1, floor(${ROOM} / ${each}))` }
 }
+
+/** Steps from here on are written in thousands. */
+const MANY_STEPS = 10_000
 
 /** The axis of steps; nothing is gained by a scale that starts at zero. */
 export function stepAxis({ facts }: RunAnalysis) {
@@ -99,9 +108,27 @@ export function stepAxis({ facts }: RunAnalysis) {
     type: 'quantitative',
     title: facts.stepUnit,
     scale: { zero: false, nice: false, padding: 0 },
-    axis: { tickMinStep: 1, labelFlush: true, labelOverlap: true },
+    axis: {
+      tickMinStep: 1,
+      tickCount: { expr: `max(2, floor(${ROOM} / 70))` },
+      labelFlush: true,
+      labelOverlap: true,
+      ...(facts.steps.at(-1)! >= MANY_STEPS ? { format: '~s' } : {}),
+    },
   } as const
 }
+
+/**
+ * An expression for a label of at most so many characters. What is left out is in the middle: names of layers differ in
+ * their ends.
+ */
+export function shortened(characters: string): string {
+  const label = 'datum.label'
+  return `length(${label}) > ${characters} ? slice(${label}, 0, 2) + '…' + slice(${label}, 3 - ${characters}) : ${label}`
+}
+
+/** Characters that a layer's name has room for. */
+const NAME_CHARACTERS = `floor(max(72, min(192, ${ROOM} / 3)) / 6)`
 
 /** Layers from top to bottom in the order of field `order`. */
 export const LAYER_AXIS = {
@@ -109,8 +136,13 @@ export const LAYER_AXIS = {
   type: 'nominal',
   title: null,
   sort: { field: 'order', op: 'min' },
-  axis: { labelLimit: { expr: 'max(70, min(180, width / 3))' }, labelColor: LIGHT.ink, grid: false },
+  axis: { labelExpr: shortened(NAME_CHARACTERS), labelLimit: 240, labelColor: LIGHT.ink, grid: false },
 } as const
+
+/** Height of the rows of a figure, in pixels: what makes a good figure of many, or what one needs to be read. */
+export function rowHeight(rows: number, most = 24, least = 13): number {
+  return Math.round(Math.max(least, Math.min(most, 480 / Math.max(1, rows))))
+}
 
 /** A color for each split. */
 export function splitColor({ splits }: RunAnalysis) {

@@ -168,6 +168,7 @@ footer.frame { margin-top: 4rem; padding-block: 1.5rem 3rem; border-top: 1px sol
   table { font-size: 6.5pt; }
   th, td { padding: 0.15rem 0.3rem; }
   th button::after { width: 0; }
+  th, th button, tbody th { white-space: normal; overflow-wrap: anywhere; }
   a { color: inherit; text-decoration: none; }
 }
 `

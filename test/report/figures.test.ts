@@ -142,16 +142,13 @@ describe('figures', () => {
     expect(sizes.reduce((sum, { size }) => sum + size, 0)).to.be.below(2_500_000)
   })
 
-  it('keep sums: cells of joined intervals and layers add up to the LCA of the run', () => {
-    const run = madeUpRun({ intervals: 900, layers: 60 })
+  it('keep sums: cells of joined intervals add up to the LCA of the run', () => {
+    const run = madeUpRun({ intervals: 900, layers: 30 })
     const rows = rowsOf(drawn(run, 'layer-heatmap')) as unknown as { place: number; lca: number[] }[]
-    expect(rows.filter(({ place }) => place === 0)).to.have.length(41)
-    const total = rows
-      .filter(({ place }) => place === 0)
-      .flatMap(({ lca }) => lca)
-      .reduce((a, b) => a + b)
+    const cells = rows.filter(({ place }) => place === 0).flatMap(({ lca }) => lca)
+    expect(cells).to.have.length(30 * 240)
     const { losses } = run.splits[0]!
-    expect(total).to.be.closeTo(losses.at(-1)! - losses[0]!, 1e-4)
+    expect(cells.reduce((a, b) => a + b)).to.be.closeTo(losses.at(-1)! - losses[0]!, 1e-4)
   })
 
   it('rebuild the loss from LCA, and from first order', () => {
@@ -193,12 +190,39 @@ describe('figures', () => {
     expect(all!.from.slice(1)).to.deep.equal(all!.to.slice(0, -1))
   })
 
-  it('give each layer one line for all splits, those that moved the loss most first', () => {
+  it('draw the layers that moved the loss most, and say what the others did together', () => {
     const run = madeUpRun({ intervals: 20, layers: 100 })
-    const rows = rowsOf(drawn(run, 'layers'))
-    expect(rows).to.have.length(2 * 41)
-    expect(rows.filter(({ layer }) => layer === '60 other layers')).to.have.length(2)
-    expect(drawn(run, 'layers').notes.join()).to.match(/40 of 100 layers/)
+    const figure = drawn(run, 'layers')
+    const rows = rowsOf(figure) as unknown as { split: string; lca: number; order: number }[]
+    expect(rows).to.have.length(2 * 40)
+    const train = rows.filter(({ split }) => split === 'train').reduce((sum, { lca }) => sum + lca, 0)
+    const { losses } = run.splits[0]!
+    const others = losses.at(-1)! - losses[0]! - train
+    expect(figure.notes.join()).to.match(/^The 40 of 100 layers that moved the loss most are drawn; /)
+    const said = /changed it by −(\S+) on train, −\S+ on val\.$/.exec(figure.notes.join())
+    expect(-Number(said![1])).to.be.closeTo(others, 1e-3)
+  })
+
+  it('show moments in which all layers learn, however many intervals are joined', () => {
+    const made = madeUpRun({ intervals: 3000, layers: 8 })
+    const planted = 1500
+    const run = withSplits(made, (split) => {
+      const synchrony = split.synchrony!
+      const peaks = synchrony.peaks.map((own) => own.map((value, t) => (t === planted ? 1 : value)))
+      const coincident = synchrony.coincident.map((value, t) => (t === planted ? 8 : Math.min(value, 6)))
+      return { ...split, synchrony: { ...synchrony, peaks, coincident } }
+    })
+    const rows = rowsOf(drawn(run, 'synchrony')) as unknown as {
+      from: number[]
+      to: number[]
+      together: number[]
+    }[]
+    expect(rows).to.have.length(16)
+    for (const { from, to, together } of rows) {
+      const mark = from.findIndex((start, i) => start <= planted && planted < to[i]!)
+      expect(together[mark]).to.equal(8)
+      expect(Math.max(...together.filter((_, i) => i !== mark))).to.be.at.most(6)
+    }
   })
 })
 

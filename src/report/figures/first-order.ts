@@ -13,7 +13,7 @@ import { LIGHT } from '../palette.js'
 import { short } from '../reduce.js'
 import { counted, number, percent, signed } from '../text.js'
 
-const X = 'loss change over the run (negative helps)'
+const X = 'loss change (negative helps)'
 
 /** What gradient times movement says of each layer, beside what the integral says. */
 export function firstOrderFigure(run: RunAnalysis): Figure {
@@ -25,7 +25,7 @@ export function firstOrderFigure(run: RunAnalysis): Figure {
     reading:
       'For each layer the full dot is LCA, which follows the gradient along the whole path of a step; the ring is gradient times movement, which looks at its start only. Long lines are layers about which the first order is wrong; it changes its conclusion where the two lie on different sides of zero.',
     description: splits.map(describe).join(' '),
-    notes: [...splits.map(describe), ...layerNote(splits[0]!.layers, chosen)],
+    notes: [...splits.map(describe), ...layerNote(splits, chosen)],
     spec: {
       ...COMMON,
       height: { step: 18 },

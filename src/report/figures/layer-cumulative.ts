@@ -4,6 +4,7 @@ import {
   binParameters,
   COMMON,
   legendColumns,
+  shortened,
   OF_CHOSEN_SPLIT,
   spreadOverBins,
   splitChoice,
@@ -35,7 +36,7 @@ export function layerCumulativeFigure(run: RunAnalysis): Figure {
       ...(rows.length > colored.size * splits.length
         ? [`The ${colored.size} layers that changed the loss most have colours; the others are grey.`]
         : []),
-      ...layerNote(splits[0]!.layers, chosen),
+      ...layerNote(splits, chosen),
     ],
     spec: {
       ...COMMON,
@@ -81,7 +82,13 @@ function coloredLines(): Layer {
         title: null,
         sort: { field: 'order', op: 'min' },
         scale: { range: [...LINES] },
-        legend: { symbolType: 'stroke', symbolStrokeWidth: 3, columns: legendColumns(170) },
+        legend: {
+          symbolType: 'stroke',
+          symbolStrokeWidth: 3,
+          columns: legendColumns(190),
+          labelExpr: shortened('24'),
+          labelLimit: 180,
+        },
       },
     },
   }
@@ -89,8 +96,7 @@ function coloredLines(): Layer {
 
 /** The layers that changed the loss most. */
 function coloredNames(layers: readonly DrawnLayer[]): ReadonlySet<string> {
-  const single = layers.filter(({ count }) => count === 1)
-  const sorted = single.sort((a, b) => Math.abs(b.total.value) - Math.abs(a.total.value))
+  const sorted = [...layers].sort((a, b) => Math.abs(b.total.value) - Math.abs(a.total.value))
   return new Set(sorted.slice(0, LINES.length).map(({ name }) => name))
 }
 

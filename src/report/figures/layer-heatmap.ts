@@ -6,6 +6,7 @@ import {
   COMMON,
   LAYER_AXIS,
   OF_CHOSEN_SPLIT,
+  rowHeight,
   spreadOverBins,
   splitChoice,
   stepAxis,
@@ -38,14 +39,10 @@ export function layerHeatmapFigure(run: RunAnalysis): Figure {
     reading:
       'One row for each layer, from input to output, and one column for each interval. Blue cells lowered the loss, red cells raised it. Columns in which all layers change colour at once are steps that the whole network took too far.',
     description: `Heat map of LCA, ${counted(chosen.length, 'layer')} by ${counted(bins.from.length, 'column')}; the tables hold its values.`,
-    notes: [
-      ...layerNote(splits[0]!.layers, chosen),
-      ...binNote(bins, 'their LCA is summed'),
-      ...clipNote(cells, limit),
-    ],
+    notes: [...layerNote(splits, chosen), ...binNote(bins, 'their LCA is summed'), ...clipNote(cells, limit)],
     spec: {
       ...COMMON,
-      height: { step: Math.max(12, Math.min(24, 480 / rows.length)) },
+      height: { step: rowHeight(chosen.length) },
       params: [splitChoice(run), ...binParameters(bins)],
       data: { values: rows },
       transform: [OF_CHOSEN_SPLIT, ...spreadOverBins('lca', ['order'])],

@@ -1,15 +1,15 @@
 import type { RunAnalysis, SplitAnalysis } from '../../analysis/model.js'
 import { chooseLayers, drawnLayers, layerNote } from '../choose.js'
-import { COMMON, LAYER_AXIS, legendColumns, type Figure, type Layer } from '../figure.js'
+import { COMMON, LAYER_AXIS, legendColumns, rowHeight, type Figure, type Layer } from '../figure.js'
 import { LIGHT } from '../palette.js'
 import { short } from '../reduce.js'
 import { counted, number, signed } from '../text.js'
 
-/** Height of a bar, in pixels. */
+/** Height of a bar at most, in pixels. */
 const BAR = 10
 /** How far confidence intervals may leave zero, in lengths of the longest bar: the bars are what is to be seen. */
 const REACH = 2
-const X = 'loss change over the run (negative helps)'
+const X = 'loss change (negative helps)'
 
 /** LCA of each layer over the run, on every split, with its confidence interval. */
 export function layersFigure(run: RunAnalysis): Figure {
@@ -24,14 +24,14 @@ export function layersFigure(run: RunAnalysis): Figure {
       'A bar to the left (blue) is a layer that lowered the loss over the run, a bar to the right (red) one that raised it. Thin lines are 95 % confidence intervals by block bootstrap over intervals: where one crosses zero, the data do not tell which.',
     description: `Bars: ${splits.map(describe).join(' ')}`,
     notes: [
-      ...layerNote(splits[0]!.layers, chosen),
+      ...layerNote(splits, chosen),
       ...(rows.some((row) => Math.abs(row.low ?? 0) > reach || Math.abs(row.high ?? 0) > reach)
         ? [`Confidence intervals are cut at ±${number(reach)}, twice the longest bar.`]
         : []),
     ],
     spec: {
       ...COMMON,
-      height: { step: BAR, for: 'offset' },
+      height: { step: rowHeight(chosen.length * splits.length, BAR, 5), for: 'offset' },
       data: { values: rows },
       encoding: {
         y: { ...LAYER_AXIS, scale: { paddingInner: 0.4, paddingOuter: 0.2 } },

@@ -5,13 +5,14 @@ import {
   COMMON,
   LAYER_AXIS,
   OF_CHOSEN_SPLIT,
+  rowHeight,
   splitChoice,
   stepAxis,
   type AbsentFigure,
   type Figure,
 } from '../figure.js'
 import { SEQUENTIAL } from '../palette.js'
-import { binsOf, inBins, largest, sum, type Bins } from '../reduce.js'
+import { binsOf, largest, sum, type Bins } from '../reduce.js'
 import { counted, percent, pValue } from '../text.js'
 
 const MOST_BINS = 300
@@ -40,11 +41,11 @@ export function synchronyFigure(run: RunAnalysis): Figure | AbsentFigure {
     notes: [
       ...splits.map(describe),
       ...layersLeftOut(splits, chosen),
-      ...binNote(bins, 'a mark stands for any peak in one'),
+      ...binNote(bins, 'of each the interval is drawn in which most layers peak'),
     ],
     spec: {
       ...COMMON,
-      height: { step: Math.max(12, Math.min(22, 440 / Math.max(1, chosen.length))) },
+      height: { step: rowHeight(chosen.length) },
       params: [splitChoice(run)],
       data: { values: rows },
       transform: [OF_CHOSEN_SPLIT, { flatten: ['from', 'to', 'together'] }],
@@ -95,6 +96,13 @@ function chooseByPeaks({ layers, peaks }: Synchrony): readonly string[] {
   return layers.filter((layer) => chosen.has(layer))
 }
 
+/** The first interval from `start` to before `end` in which most layers peak. */
+function fullest(coincident: Float64Array, start: number, end: number): number {
+  let best = start
+  for (let t = start; t < end; t += 1) if (coincident[t]! > coincident[best]!) best = t
+  return best
+}
+
 interface Choices {
   readonly bins: Bins
   readonly chosen: readonly string[]
@@ -103,14 +111,13 @@ interface Choices {
 function rowsOf({ synchrony }: SplitAnalysis, place: number, { bins, chosen }: Choices) {
   if (synchrony === undefined) return []
   const { layers, peaks, coincident } = synchrony
+  const moments = bins.starts
+    .slice(0, -1)
+    .map((start, bin) => fullest(coincident, start, bins.starts[bin + 1]!))
   return chosen.flatMap((layer, order) => {
     const own = peaks[layers.indexOf(layer)]
     if (own === undefined) return []
-    const together = inBins(
-      bins,
-      coincident.map((count, t) => (own[t] === 1 ? count : 0)),
-      largest,
-    )
+    const together = moments.map((t) => (own[t] === 1 ? coincident[t]! : 0))
     const places = [...together.keys()].filter((bin) => together[bin]! > 0)
     return [
       {

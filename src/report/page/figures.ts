@@ -67,7 +67,9 @@ function figureBlock(figure: Figure | AbsentFigure): Html {
 
 function plot({ name, description, notes, spec }: Figure): Html {
   return html`${controls(name, controlsOf(spec))}
-    <div class="plot" role="img" aria-label="${description}" data-figure="${name}"><div aria-hidden="true"></div></div>
+    <div class="plot" role="img" aria-label="${description}" data-figure="${name}">
+      <div aria-hidden="true"></div>
+    </div>
     ${
       notes.length === 0
         ? undefined
