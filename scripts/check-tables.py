@@ -166,7 +166,7 @@ def check_identities(tables: dict[str, pd.DataFrame]) -> None:
 
 def check_manifest(path: Path, folders: dict[str, Path], tables: dict[str, pd.DataFrame]) -> None:
     manifest = json.loads(path.read_text())
-    check(manifest.get("schema") == 2, "manifest.json: schema 2")
+    check(manifest.get("schema") == 3, "manifest.json: schema 3")
     check(all(key in manifest for key in MANIFEST_KEYS), "manifest.json: all keys are there")
     check({entry["name"] for entry in manifest["tables"]} == set(tables), "manifest.json: names the tables there are")
     for entry in manifest["tables"]:
