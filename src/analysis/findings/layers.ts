@@ -1,6 +1,6 @@
 import { defined } from '../groups.js'
 import type { GroupAnalysis } from '../model.js'
-import { meanTest, sumOf } from '../statistics/blocks.js'
+import { tendencyTest, sumOf } from '../statistics/blocks.js'
 import { shareOf, type RunContext, type SplitContext, type Tested } from './candidate.js'
 import { estimated, percent, short, signed } from './text.js'
 
@@ -91,7 +91,7 @@ export function oscillatingLayers({ splits }: RunContext): Tested[] {
     const { movementCosine, movementFlips, undone } = layer.oscillation
     return {
       family: 'oscillation',
-      p: meanTest(defined(layers[place]!.cosineMovement)),
+      p: tendencyTest(defined(layers[place]!.cosineMovement)),
       finding:
         movementCosine.value < OSCILLATES
           ? {
@@ -119,7 +119,7 @@ export function laggingLayers({ splits }: RunContext, hurting: ReadonlySet<strin
     const [now, before] = layer.oscillation.cosineAtLag
     return {
       family: 'lag',
-      p: meanTest(defined(cosinePrevious.map((value, t) => value - cosine[t]!))),
+      p: tendencyTest(defined(cosinePrevious.map((value, t) => value - cosine[t]!))),
       finding:
         hurting.has(layer.name) && before > now && before > 0
           ? {

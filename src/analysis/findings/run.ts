@@ -1,8 +1,8 @@
 import { firstOrderErrors } from '../approximation.js'
 import { curvatureWarnings } from '../curvature.js'
 import type { TensorAnalysis, TensorUnits } from '../model.js'
-import { BlockBootstrap, FEWEST_INTERVALS, meanTest, sumOf, within } from '../statistics/blocks.js'
-import { limited, quantile } from '../statistics/quantile.js'
+import { BlockBootstrap, FEWEST_INTERVALS, tendencyTest, sumOf, within } from '../statistics/blocks.js'
+import { quantile } from '../statistics/quantile.js'
 import type { Counted, RunContext, Tested } from './candidate.js'
 import { counted, estimated, listed, percent, short, signed } from './text.js'
 
@@ -46,7 +46,7 @@ export function helpingShare({ splits }: RunContext): Tested[] {
   return [
     {
       family: 'helping-share',
-      p: meanTest(shares, 0.5),
+      p: tendencyTest(shares, 0.5),
       finding: {
         kind: 'helping-share',
         text:
@@ -71,7 +71,7 @@ export function concentratedLearning({ splits }: RunContext): Tested[] {
   return [
     {
       family: 'concentration',
-      p: meanTest(limited(analysis.lca)),
+      p: tendencyTest(analysis.lca),
       finding:
         sumOf(analysis.lca) < 0 && halfShare < FEW
           ? {
@@ -98,7 +98,7 @@ export function misleadingFirstOrder({ splits }: RunContext): Tested[] {
   return [
     {
       family: 'first-order',
-      p: meanTest(limited(firstOrderErrors(series))),
+      p: tendencyTest(firstOrderErrors(series)),
       finding:
         relativeError > FIRST_ORDER_OFF || sure.length > 0
           ? {
