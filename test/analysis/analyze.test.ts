@@ -208,6 +208,32 @@ describe('synchrony', () => {
     expect(ps.filter((p) => p < 0.5).length).to.be.within(35, 65)
   })
 
+  it('does not take for synchrony that no layer peaks while the loss falls smoothly', () => {
+    const random = new Random('smooth, then noisy')
+    const tests = range(30).map(() => {
+      const layers = range(6).map((i) => ({
+        layer: String(i),
+        lca: Float64Array.from(normals(random, 200), (value, t) => (t < 80 ? t - 100 : value)),
+      }))
+      return analyzeSynchrony(layers)!
+    })
+    expect(tests.filter(({ p }) => p < 0.05).length).to.be.at.most(5)
+    const [observed, expected] = [sum(tests.map((s) => s.observed)), sum(tests.map((s) => s.expected))]
+    expect(observed / expected).to.be.within(0.95, 1.05)
+  })
+
+  it('finds two layers that always peak together', () => {
+    const random = new Random('two')
+    const lca = Float64Array.from(normals(random, 200))
+    const noise = normals(random, 200)
+    const { p, observed } = analyzeSynchrony([
+      { layer: 'a', lca },
+      { layer: 'b', lca: lca.map((value, t) => value + 1e-6 * noise[t]!) },
+    ])!
+    expect(observed).to.be.above(0.95)
+    expect(p).to.be.below(0.001)
+  })
+
   it('says nothing of one layer or of few intervals', () => {
     const lca = Float64Array.from(normals(new Random('few'), 40))
     expect(analyzeSynchrony([{ layer: 'a', lca }])).to.equal(undefined)
