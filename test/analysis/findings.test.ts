@@ -60,7 +60,19 @@ describe('findings', () => {
     const [finding, ...others] = ofKind(analysis, 'memorising-layer')
     expect(others).to.be.empty
     expect(finding).to.include({ layer: 'middle', split: 'val' })
-    expect(finding!.advice).to.match(/lowest at step (9|1[0-2]): stop there/)
+    expect(finding!.advice).to.match(/best at step (9|1[0-2]): freeze it/)
+  })
+
+  it('do not advise to stop before the start where a layer never helped', async () => {
+    const base = noiseRun('memorises at once', INTERVALS, LAYERS)
+    const analysis = await analyze({
+      ...base,
+      lca: (split, t, tensor) =>
+        (tensor >= 2 && tensor < 4 && split === 1 ? 1e-3 : -1e-3) * (1 + ((7 * t) % 5) / 10),
+    })
+    expect(ofKind(analysis, 'memorising-layer')[0]!.advice).to.equal(
+      'It never helped on val: freeze it from the start, or regularise it more.',
+    )
   })
 
   it('name a layer that goes back and forth', async () => {

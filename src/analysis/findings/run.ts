@@ -1,5 +1,6 @@
 import { firstOrderErrors } from '../approximation.js'
 import { curvatureWarnings } from '../curvature.js'
+import { defined } from '../groups.js'
 import type { TensorAnalysis, TensorUnits } from '../model.js'
 import { BlockBootstrap, FEWEST_INTERVALS, tendencyTest, sumOf, within } from '../statistics/blocks.js'
 import { quantile } from '../statistics/quantile.js'
@@ -41,7 +42,8 @@ export function synchronousLayers({ splits }: RunContext): Tested[] {
 /** How many of the parameters that moved the loss help in an interval. */
 export function helpingShare({ splits }: RunContext): Tested[] {
   const { analysis } = splits[0]!
-  const shares = analysis.helping.map((helping, t) => helping / (helping + analysis.hurting[t]!))
+  // NaN in an interval in which nothing moved the loss, such as the first of a warm-up
+  const shares = defined(analysis.helping.map((helping, t) => helping / (helping + analysis.hurting[t]!)))
   const mean = within(new BlockBootstrap().mean(shares), 0, 1)
   return [
     {
