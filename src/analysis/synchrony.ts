@@ -2,8 +2,8 @@ import { Random } from '../random.js'
 import type { Synchrony } from './model.js'
 import { FEWEST_INTERVALS, sumOf } from './statistics/blocks.js'
 
-/** Permutations at most and at least, and about how many peaks are counted in all of them. */
-const PERMUTATIONS = { most: 9999, least: 1999, work: 3e8 } as const
+/** Permutations at most and at least, and about how many peaks and shifts all of them have. */
+const PERMUTATIONS = { most: 4999, least: 1999, work: 1e8 } as const
 const SEED = 20190904
 /** Intervals within which peaks are shifted, about. */
 const WINDOW = 10
@@ -103,7 +103,7 @@ type Places = readonly (readonly Uint32Array[])[]
 function permutationTest(places: Places, windows: readonly Window[]): number {
   const random = Random.ofSeed(SEED)
   const peaks = places.reduce((sum, layer) => layer.reduce((all, { length }) => all + length, sum), 0)
-  const wanted = Math.floor(PERMUTATIONS.work / peaks)
+  const wanted = Math.floor(PERMUTATIONS.work / (peaks + places.length * windows.length))
   const permutations = Math.min(PERMUTATIONS.most, Math.max(PERMUTATIONS.least, wanted))
   const found = pairsTogether(places, windows, () => 0)
   let atLeast = 0
