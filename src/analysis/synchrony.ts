@@ -64,7 +64,9 @@ function windowsOf(intervals: number): Window[] {
 }
 
 function placesOf(peaks: Uint8Array, { from, to }: Window): Uint32Array {
-  return Uint32Array.from([...peaks.keys()].filter((t) => t >= from && t < to && peaks[t] === 1))
+  const places: number[] = []
+  for (let t = from; t < to; t += 1) if (peaks[t] === 1) places.push(t)
+  return Uint32Array.from(places)
 }
 
 /** Two layers: peaks of both, peaks that they share, and how many of them chance gives. */
@@ -76,17 +78,27 @@ interface Pair {
 
 function pairCounts(peaks: readonly Uint8Array[], windows: readonly Window[]): Pair[][] {
   const within = peaks.map((layer) => windows.map(({ from, to }) => sumOf(layer.subarray(from, to))))
-  const counts = within.map(sumOf)
-  return peaks.map((a, i) =>
-    peaks.map((b, j) => ({
-      peaks: counts[i]! + counts[j]!,
-      together: a.reduce((sum, peak, t) => sum + peak * b[t]!, 0),
-      chance: windows.reduce(
-        (sum, { from, to }, w) => sum + (within[i]![w]! * within[j]![w]!) / (to - from),
-        0,
+  const pairs: Pair[][] = []
+  for (let i = 0; i < peaks.length; i += 1)
+    pairs.push(
+      peaks.map((layer, j) =>
+        j < i ? pairs[j]![i]! : pairOf([peaks[i]!, layer], [within[i]!, within[j]!], windows),
       ),
-    })),
-  )
+    )
+  return pairs
+}
+
+/** @param within peaks of each in each window */
+function pairOf(
+  [a, b]: readonly [Uint8Array, Uint8Array],
+  [withinA, withinB]: readonly [readonly number[], readonly number[]],
+  windows: readonly Window[],
+): Pair {
+  let [together, chance] = [0, 0]
+  for (let t = 0; t < a.length; t += 1) together += a[t]! & b[t]!
+  for (let w = 0; w < windows.length; w += 1)
+    chance += (withinA[w]! * withinB[w]!) / (windows[w]!.to - windows[w]!.from)
+  return { peaks: sumOf(withinA) + sumOf(withinB), together, chance }
 }
 
 /** Dice's coefficient, 2 |a and b| / (|a| + |b|), mean over pairs, as found and as expected by chance. */
