@@ -174,6 +174,22 @@ describe('findings', () => {
     expect(analysis.findings[0]!.kind).to.equal('not-conserved')
   })
 
+  it('do not take for a jump that all changes are large at first', async () => {
+    const base = noiseRun('large at first', INTERVALS, LAYERS)
+    const decay = (t: number): number => 100 ** (-t / INTERVALS)
+    const analysis = await analyze({
+      ...base,
+      lca: (split, t, tensor, p) => decay(t) * base.lca(split, t, tensor, p),
+    })
+    const changes = analysis.splits[0]!.lca
+    const [most, typical] = [Math.max(...changes), changes.map(Math.abs).sort()[INTERVALS / 2]!]
+    const { losses } = analysis.splits[0]!
+    // so that only its neighbours tell
+    expect(most).to.be.above(20 * typical)
+    expect(most).to.be.above(0.2 * (Math.max(...losses) - Math.min(...losses)))
+    expect(ofKind(analysis, 'jump')).to.be.empty
+  })
+
   it('say that checkpoints are too far apart', async () => {
     const base = noiseRun('sparse', INTERVALS, LAYERS)
     const analysis = await analyze({ ...base, stride: 50 })

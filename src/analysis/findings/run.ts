@@ -182,6 +182,9 @@ function named({ dead }: TensorUnits): string {
 const JUMP = 0.2
 /** And if it is so many times the median change, which chance does not give, however heavy its tails. */
 const JUMP_OVER_MEDIAN = 20
+/** And so many times the median change of its neighbours: early in training all changes are large. */
+const JUMP_OVER_NEIGHBOURS = 5
+const NEIGHBOURS = 10
 
 /** An interval in which the loss jumped up. It was measured, so there is nothing to test. */
 export function jumps({ facts, splits }: RunContext): Counted[] {
@@ -194,8 +197,9 @@ export function jumps({ facts, splits }: RunContext): Counted[] {
     losses.reduce((most, loss) => Math.max(most, loss)) -
     losses.reduce((least, loss) => Math.min(least, loss))
   const typical = quantile(changes.map(Math.abs).sort(), 0.5)
-  if (!(rise >= JUMP * range && rise >= JUMP_OVER_MEDIAN * typical) || changes.length < FEWEST_INTERVALS)
-    return []
+  const standsOut =
+    rise >= JUMP_OVER_MEDIAN * typical && rise >= JUMP_OVER_NEIGHBOURS * typicalNear(changes, at)
+  if (!(rise >= JUMP * range && standsOut) || changes.length < FEWEST_INTERVALS) return []
   const worst = layers.reduce((most, layer) => (layer.lca[at]! > most.lca[at]! ? layer : most))
   const overshot = series.first_order[at]! < 0
   return [
@@ -212,6 +216,12 @@ export function jumps({ facts, splits }: RunContext): Counted[] {
       figure: 'loss',
     },
   ]
+}
+
+/** Median size of the changes around one, itself left out. */
+function typicalNear(changes: Float64Array, at: number): number {
+  const near = changes.filter((_, t) => t !== at && Math.abs(t - at) <= NEIGHBOURS)
+  return quantile(near.map(Math.abs).sort(), 0.5)
 }
 
 /** Where the numbers themselves are not to be trusted. */
