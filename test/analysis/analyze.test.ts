@@ -95,6 +95,31 @@ describe('the analysis of a run', () => {
     expect(tensor!.fisher).to.be.NaN
   })
 
+  it('leaves out of relative updates the intervals in which weights are zero, as biases are at first', async () => {
+    const run = { ...noiseRun('zero', 25, LAYERS), weightNorm: (t: number) => (t === 0 ? 0 : 10) }
+    const [tensor] = (await analyze(run)).splits[0]!.tensors
+    const moves = range(24).map((t) => norm(places(LAYERS[0]!).map((p) => run.movement(t + 1, 0, p))))
+    expect(tensor!.relativeUpdate).to.be.closeTo(sum(moves) / 24 / 10, 1e-12)
+  })
+
+  it('takes names as they are, and tensors without elements', async () => {
+    const tensors = [`it's; "drop" --`, 'zero\0\u001b[31m', '__proto__'].map((name): MadeTensor => ({
+      tensor: name,
+      layer: name,
+      role: 'weight',
+      units: 2,
+      perUnit: 2,
+    }))
+    const empty: MadeTensor = { tensor: 'empty', layer: 'empty', role: 'weight', units: 0, perUnit: 1 }
+    const { splits } = await analyze(noiseRun('names', 25, [...tensors, empty]))
+    const { layers, parameters, units } = splits[0]!
+    expect(layers.map(({ name }) => name)).to.deep.equal([...tensors.map(({ tensor }) => tensor), 'empty'])
+    expect(layers.map(({ parameters: count }) => count)).to.deep.equal([4, 4, 4, 0])
+    expect(layers[1]!.oscillation.movementFlips).to.be.within(0.3, 0.7)
+    expect(parameters.parameters).to.equal(12)
+    expect(units.tensors.map(({ tensor }) => tensor)).to.deep.equal(tensors.map(({ tensor }) => tensor))
+  })
+
   it('ranks other measures beside LCA', async () => {
     const run = {
       ...noiseRun('ranks', 25, LAYERS),
