@@ -113,7 +113,7 @@ function levels({ by, levels: rows, runs, stepUnit }: Comparison, color: Colors)
 
 function findings({ runs }: Comparison, color: Colors): string[] {
   return runs.flatMap(({ name, findings: found }) => [
-    `  ${color.bold(printable(name))}`,
+    `  ${color.bold(printable(name))}, over its whole run`,
     ...(found.length === 0
       ? ['    no finding: the data carry none']
       : found.map(({ text }) => `    · ${printable(text)}`)),
