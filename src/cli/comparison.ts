@@ -27,7 +27,16 @@ export function renderComparison(comparison: Comparison, color: Colors): string 
 }
 
 function overview({ runs, stepUnit }: Comparison, color: Colors): string[] {
-  const head = ['run', `${stepUnit}s`, 'loss', 'change', 'largest residual', 'helping', 'half carried by', '']
+  const head = [
+    'run',
+    `${stepUnit}s`,
+    'loss',
+    'change',
+    'largest residual',
+    'helping',
+    'half carried by (whole run)',
+    '',
+  ]
   const rows = runs.map(({ name, steps, losses, largestResidual, helping, halfShare }) => [
     printable(name),
     `${steps.from} → ${steps.to}`,
