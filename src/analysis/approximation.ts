@@ -32,6 +32,6 @@ export function firstOrderErrors(series: SplitSeries): Float64Array {
 }
 
 /** What all allocated tensors together changed: measured, or where LCA is restricted to some tensors their LCA. */
-function changesOf({ residual, loss_change, lca }: SplitSeries): Float64Array {
+export function changesOf({ residual, loss_change, lca }: SplitSeries): Float64Array {
   return loss_change.map((change, t) => (Number.isNaN(residual[t]!) ? lca[t]! : change))
 }

@@ -1,4 +1,5 @@
-import { meanOf } from './groups.js'
+import { UsageError } from '../errors.js'
+import { defined, meanOf, shareOfMoving } from './groups.js'
 import type { Estimate, Finding, GroupAnalysis, RunAnalysis, SplitAnalysis } from './model.js'
 import { BlockBootstrap, sumOf, within } from './statistics/blocks.js'
 import { holm } from './statistics/holm.js'
@@ -33,7 +34,7 @@ export interface ComparedRun {
   readonly steps: { readonly from: number; readonly to: number }
   readonly losses: { readonly from: number; readonly to: number }
   readonly largestResidual: number
-  /** Mean share of helping parameters. */
+  /** Mean share of helping parameters, among those that move the loss. */
   readonly helping: Estimate
   /** Of the whole run, as findings are. */
   readonly halfShare: number
@@ -58,7 +59,7 @@ export interface ComparedLevel {
   readonly runs: readonly {
     readonly step: number
     readonly loss: number
-    /** Mean share of helping parameters since the level before. */
+    /** The same since the level before. */
     readonly helping: number
   }[]
 }
@@ -69,7 +70,7 @@ export interface ComparedLevel {
  * By step, the common range are the steps that all runs cover. By loss it reaches from the lowest of the runs' first losses
  * to the highest of their lowest ones: each run counts from its first checkpoint at or below the one to its first at or
  * below the other, so that runs of unlike speed are compared over the same learning.
- * @throws RangeError where a run lacks the split, step units differ, or nothing is in common
+ * @throws UsageError where a run lacks the split, step units differ, or nothing is in common
  */
 export function compareRuns(
   runs: readonly RunAnalysis[],
@@ -78,7 +79,7 @@ export function compareRuns(
   const of = runs.map((run) => ({ run, analysis: splitOf(run, split) }))
   const units = new Set(runs.map(({ facts }) => facts.stepUnit))
   if (by === 'step' && units.size > 1)
-    throw new RangeError(`the runs count differently (${[...units].join(', ')}): align them by loss`)
+    throw new UsageError(`the runs count differently (${[...units].join(', ')}): align them by loss`)
   const range = by === 'step' ? commonSteps(runs) : commonLosses(of.map(({ analysis }) => analysis))
   const windows = of.map((one) => windowOf(one, by, range))
   return {
@@ -114,21 +115,21 @@ interface Range {
 function splitOf({ splits, facts }: RunAnalysis, split: string): SplitAnalysis {
   const found = splits.find((analysis) => analysis.split === split)
   if (found !== undefined) return found
-  throw new RangeError(`${facts.name} has no split ${split}, only ${splits.map((s) => s.split).join(', ')}`)
+  throw new UsageError(`${facts.name} has no split ${split}, only ${splits.map((s) => s.split).join(', ')}`)
 }
 
 function commonSteps(runs: readonly RunAnalysis[]): Range {
   const from = Math.max(...runs.map(({ facts }) => facts.steps[0]!))
   const to = Math.min(...runs.map(({ facts }) => facts.steps.at(-1)!))
   if (from < to) return { from, to }
-  throw new RangeError('the runs have no steps in common: align them by loss')
+  throw new UsageError('the runs have no steps in common: align them by loss')
 }
 
 function commonLosses(splits: readonly SplitAnalysis[]): Range {
   const from = Math.min(...splits.map(({ losses }) => losses[0]!))
   const to = Math.max(...splits.map(({ losses }) => losses.reduce((least, loss) => Math.min(least, loss))))
   if (from > to) return { from, to }
-  throw new RangeError('the runs have no losses in common: align them by step')
+  throw new UsageError('the runs have no losses in common: align them by step')
 }
 
 function windowOf({ run, analysis }: RunOnSplit, by: Alignment, { from, to }: Range): Window {
@@ -139,19 +140,19 @@ function windowOf({ run, analysis }: RunOnSplit, by: Alignment, { from, to }: Ra
       ? { from: steps.findIndex((step) => step >= from), to: steps.findLastIndex((step) => step <= to) }
       : { from: losses.findIndex((loss) => loss <= from), to: losses.findIndex((loss) => loss <= to) }
   if (window.from < window.to) return window
-  throw new RangeError(`${run.facts.name} has no whole interval within what the runs have in common`)
+  throw new UsageError(`${run.facts.name} has no whole interval within what the runs have in common`)
 }
 
 function comparedRun({ run, analysis }: RunOnSplit, { from, to }: Window): ComparedRun {
   const { steps } = run.facts
-  const { losses, residual, helping, parameters } = analysis
+  const { losses, residual, parameters } = analysis
   return {
     name: run.facts.name,
     intervals: { from, to },
     steps: { from: steps[from]!, to: steps[to]! },
     losses: { from: losses[from]!, to: losses[to]! },
     largestResidual: residual.subarray(from, to).reduce((most, value) => Math.max(most, Math.abs(value)), 0),
-    helping: within(new BlockBootstrap().mean(helping.subarray(from, to)), 0, 1),
+    helping: within(new BlockBootstrap().mean(defined(shareOfMoving(analysis).subarray(from, to))), 0, 1),
     halfShare: parameters.halfShare,
     findings: run.findings,
   }
@@ -193,6 +194,22 @@ function overRuns(values: readonly number[]): Pick<ComparedLayer, 'mean' | 'p'> 
   }
 }
 
+/** The steps at which all runs have a checkpoint. */
+function commonStepsOf(runs: readonly RunOnSplit[], { from, to }: Range): number[] {
+  const [first, ...others] = runs.map(({ run }) => run.facts.steps)
+  const rest = others.map((steps) => new Set(steps))
+  return first!.filter((step) => step >= from && step <= to && rest.every((steps) => steps.has(step)))
+}
+
+/** Of some steps those nearest to even ones, each once; the even ones, rounded, where there are none. */
+function nearestOf(steps: readonly number[], even: readonly number[]): number[] {
+  if (steps.length === 0) return [...new Set(even.map(Math.round))]
+  const nearest = even.map((level) =>
+    steps.reduce((best, step) => (Math.abs(step - level) < Math.abs(best - level) ? step : best)),
+  )
+  return [...new Set(nearest)]
+}
+
 function levelsOf(
   runs: readonly RunOnSplit[],
   windows: readonly Window[],
@@ -200,7 +217,7 @@ function levelsOf(
   { from, to }: Range,
 ): ComparedLevel[] {
   const even = Array.from({ length: LEVELS + 1 }, (_, i) => from + ((to - from) * i) / LEVELS)
-  const levels = by === 'step' ? [...new Set(even.map(Math.round))] : even
+  const levels = by === 'step' ? nearestOf(commonStepsOf(runs, { from, to }), even) : even
   const places = runs.map(({ run, analysis }, i) =>
     levels.map((level) => {
       const { from: first, to: last } = windows[i]!
@@ -218,7 +235,7 @@ function levelsOf(
       return {
         step: run.facts.steps[at]!,
         loss: analysis.losses[at]!,
-        helping: meanOf(analysis.helping.subarray(before, at)),
+        helping: meanOf(shareOfMoving(analysis).subarray(before, at)),
       }
     }),
   }))

@@ -136,3 +136,14 @@ export function joinTotals(totals: readonly TensorTotals[]): TensorTotals {
     undone: sum((t) => t.undone),
   }
 }
+
+/** Share of the parameters that help among those that move the loss, per interval; NaN where none does. */
+export function shareOfMoving({
+  helping,
+  hurting,
+}: {
+  readonly helping: Float64Array
+  readonly hurting: Float64Array
+}): Float64Array {
+  return helping.map((share, t) => share / (share + hurting[t]!))
+}

@@ -53,18 +53,9 @@ async function compare({ runs: dirs, by, split, json }: CompareArguments): Promi
     throw new UsageError('compare needs two runs or more: name several results folders, or a tree of runs')
   const analyses: RunAnalysis[] = []
   for (const { name, results } of runs) analyses.push(await analyzeRun(results, { name }))
-  const comparison = compared(analyses, { by, split })
+  const comparison = compareRuns(analyses, { by, split })
   process.stdout.write(
     json ? `${JSON.stringify(comparison, null, 2)}\n` : renderComparison(comparison, colors()),
   )
   return EXIT.done
-}
-
-function compared(analyses: readonly RunAnalysis[], how: Parameters<typeof compareRuns>[1]) {
-  try {
-    return compareRuns(analyses, how)
-  } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(error.message, { cause: error })
-    throw error
-  }
 }

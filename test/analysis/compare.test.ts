@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { analyzeRun } from '../../src/analysis/analyze.js'
 import { compareRuns } from '../../src/analysis/compare.js'
+import { UsageError } from '../../src/errors.js'
 import type { RunAnalysis } from '../../src/analysis/model.js'
 import { studentQuantile, studentTwoSided } from '../../src/analysis/statistics/student.js'
 import { useFolder } from '../tables/folder.js'
@@ -36,8 +37,8 @@ describe('runs side by side', () => {
       [-0.15, -0.6],
     ])
     expect(layers[0]!.mean).to.equal(undefined)
-    expect(levels.map(({ level }) => level)).to.deep.equal([0, 38, 75, 113, 150, 188, 225, 263, 300])
-    expect(levels[2]!.runs.map(({ step }) => step)).to.deep.equal([70, 75])
+    expect(levels.map(({ level }) => level)).to.deep.equal([0, 40, 70, 110, 150, 190, 220, 260, 300])
+    expect(levels[2]!.runs.map(({ step }) => step)).to.deep.equal([70, 70])
     expect(levels[2]!.runs[1]!.helping).to.equal(1)
   })
 
@@ -99,11 +100,11 @@ describe('runs side by side', () => {
     }
     const epochs = { ...one, facts: { ...one.facts, stepUnit: 'epoch' } }
     const higher = await analyze('higher', { ...falling(30, -0.01, 1) })
-    expect(() => compareRuns([one, later], { by: 'step' })).to.throw(RangeError, 'no steps in common')
-    expect(() => compareRuns([one, epochs], { by: 'step' })).to.throw(RangeError, 'count differently')
-    expect(() => compareRuns([one, higher], { by: 'loss' })).to.throw(RangeError, 'no losses in common')
+    expect(() => compareRuns([one, later], { by: 'step' })).to.throw(UsageError, 'no steps in common')
+    expect(() => compareRuns([one, epochs], { by: 'step' })).to.throw(UsageError, 'count differently')
+    expect(() => compareRuns([one, higher], { by: 'loss' })).to.throw(UsageError, 'no losses in common')
     expect(() => compareRuns([one, one], { by: 'step', split: 'test' })).to.throw(
-      RangeError,
+      UsageError,
       'one has no split test, only train, val',
     )
   })

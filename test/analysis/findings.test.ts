@@ -16,12 +16,12 @@ describe('findings', () => {
     return findings.filter((finding) => finding.kind === kind)
   }
 
-  it('are none in 200 runs of noise but by chance, which is 1 % at most', async function () {
+  it('are in at most 2 % of 200 runs of noise', async function () {
     this.timeout(300_000)
     const found: string[] = []
     for (const run of range(200)) {
       const { findings } = await analyze(noise(`noise ${run}`, run))
-      found.push(...findings.map(({ kind, text }) => `run ${run}: ${kind}: ${text}`))
+      if (findings.length > 0) found.push(`run ${run}: ${findings.map(({ text }) => text).join(' ')}`)
     }
     expect(found.length, found.join('\n')).to.be.at.most(4)
   })
@@ -84,7 +84,7 @@ describe('findings', () => {
     })
     const [finding, ...others] = ofKind(analysis, 'oscillation')
     expect(others).to.be.empty
-    expect(finding).to.include({ layer: 'first', advice: 'Lower the learning rate, or the momentum.' })
+    expect(finding).to.include({ layer: 'first', advice: 'Lower the learning rate.' })
     const [first] = analysis.splits[0]!.layers
     expect(first!.oscillation.movementCosine.value).to.be.below(-0.7)
     expect(first!.oscillation.movementFlips).to.be.above(0.9)
@@ -218,7 +218,7 @@ describe('findings', () => {
     })
     const train = ofKind(analysis, 'hurting-layer').filter(({ split }) => split === 'train')
     expect(train).to.have.length(5)
-    expect(train[4]!.text).to.match(/^6 other layers hurt too on train: layer\d+, .* and layer\d+\.$/)
+    expect(train[4]!.text).to.match(/^Layers that hurt too \(on train\): layer\d+, .* and layer\d+\.$/)
   })
 
   it('are none of estimates in runs too short to tell', async () => {
@@ -232,23 +232,41 @@ describe('findings', () => {
   })
 })
 
-/** Noise of several kinds by the run's number: independent, or with a memory of the interval before, and of three lengths. */
+/**
+ * Noise of several kinds by the run's number, of three lengths: independent; with a memory of the interval before; with
+ * heavy tails; a hundred times larger at first.
+ */
 function noise(seed: string, run: number): MadeRun {
   const intervals = [30, 60, 120][run % 3]!
   const base = noiseRun(seed, intervals, denseLayers(['a', 'b', 'c', 'd'], 2, 3))
-  if (run % 2 === 0) return base
-  const memory = 0.5
-  const smooth = new Random(`${seed}, smooth`)
-  const shared = base.splits.map(() =>
+  const kind = run % 4
+  if (kind === 0) return base
+  const random = new Random(`${seed}, more`)
+  const more = base.splits.map(() =>
     base.tensors.map(() =>
-      normals(smooth, intervals).reduce<number[]>(
-        (all, value) => [...all, memory * (all.at(-1) ?? 0) + value],
-        [],
-      ),
+      kind === 1 ? remembering(random, intervals, 0.5) : heavyTailed(random, intervals),
     ),
   )
   return {
     ...base,
-    lca: (split, t, tensor, p) => base.lca(split, t, tensor, p) + 1e-3 * shared[split]![tensor]![t]!,
+    lca: (split, t, tensor, p) => {
+      const own = base.lca(split, t, tensor, p)
+      if (kind === 3) return own * 100 ** (-t / intervals)
+      return own + 1e-3 * more[split]![tensor]![t]!
+    },
   }
+}
+
+/** Each value keeps a part of the one before. */
+function remembering(random: Random, count: number, memory: number): number[] {
+  let last = 0
+  return normals(random, count).map((value) => (last = memory * last + value))
+}
+
+/** Student's t with three degrees of freedom. */
+function heavyTailed(random: Random, count: number): number[] {
+  return range(count).map(() => {
+    const [value, ...others] = normals(random, 4)
+    return value! / Math.sqrt(others.reduce((sum, other) => sum + other * other, 0) / 3)
+  })
 }

@@ -12,7 +12,7 @@ import {
   misleadingFirstOrder,
   synchronousLayers,
 } from './run.js'
-import { counted, listed } from './text.js'
+import { listed } from './text.js'
 
 /** Findings of one kind that are told singly. */
 const SINGLY = 4
@@ -70,12 +70,12 @@ function gather(findings: readonly Finding[]): Finding[] {
 }
 
 const SAME: Readonly<Partial<Record<Finding['kind'], string>>> = {
-  'hurting-layer': 'hurt too',
-  'memorising-layer': 'memorise too',
-  oscillation: 'go back and forth too',
-  lag: 'follow an old gradient too',
-  'dead-tensor': 'have tensors that do nothing too',
-  'dead-units': 'have dead units too',
+  'hurting-layer': 'Layers that hurt too',
+  'memorising-layer': 'Layers that memorise too',
+  oscillation: 'Layers that go back and forth too',
+  lag: 'Layers that follow an old gradient too',
+  'dead-tensor': 'Layers with more tensors that do nothing',
+  'dead-units': 'Layers with more dead units',
 }
 
 function together(first: Finding, group: readonly Finding[]): Finding {
@@ -83,7 +83,7 @@ function together(first: Finding, group: readonly Finding[]): Finding {
   const ps = group.flatMap(({ p }) => (p === undefined ? [] : [p]))
   return {
     ...first,
-    text: `${counted(names.length, 'other layer')} ${SAME[first.kind] ?? 'do so too'}${first.split === undefined ? '' : ` on ${first.split}`}: ${listed(names)}.`,
+    text: `${SAME[first.kind] ?? 'The same'}${first.split === undefined ? '' : ` (on ${first.split})`}: ${listed(names)}.`,
     layer: undefined,
     p: ps.length === 0 ? undefined : Math.max(...ps),
   }

@@ -58,8 +58,8 @@ export function memorisingLayers({ facts, splits }: RunContext): Tested[] {
           ? {
               kind: 'memorising-layer',
               text:
-                `Layer ${layer.name} memorises: it helped on ${train!.analysis.split} by ${estimated(trained.total)} ` +
-                `and hurt on ${analysis.split} by ${estimated(layer.total)}.`,
+                `Layer ${layer.name} memorises: over the run it changed the loss on ${train!.analysis.split} by ${estimated(trained.total)} ` +
+                `and on ${analysis.split} by ${estimated(layer.total)}.`,
               advice: memorisingAdvice(facts, analysis.split, lowestAt(layer)),
               weight: 1 + shareOf(analysis, layer.name),
               split: analysis.split,
@@ -90,8 +90,10 @@ function lowestAt({ lca }: GroupAnalysis): number {
 }
 
 /** Layers that go back and forth: movements against the one before. Movements are the same on all splits. */
-export function oscillatingLayers({ splits }: RunContext): Tested[] {
+export function oscillatingLayers({ splits, curvature }: RunContext): Tested[] {
   const { analysis, layers } = splits[0]!
+  // from step to step momentum makes movements go on the same way; over many, it makes them swing
+  const skipsSteps = curvature.stride.max > 1 || curvature.stepUnit === 'epoch'
   return analysis.layers.map((layer, place): Tested => {
     const { movementCosine, movementFlips, undone } = layer.oscillation
     return {
@@ -105,7 +107,7 @@ export function oscillatingLayers({ splits }: RunContext): Tested[] {
                 `Layer ${layer.name} goes back and forth: the cosine between a movement and the one before is ${estimated(movementCosine)} on average, ` +
                 `its parameters change direction in ${percent(movementFlips)} of the intervals, ` +
                 `and ${percent(undone)} of its LCA on ${analysis.split} is undone in the next interval.`,
-              advice: 'Lower the learning rate, or the momentum.',
+              advice: skipsSteps ? 'Lower the learning rate, or the momentum.' : 'Lower the learning rate.',
               weight: 0.6 + shareOf(analysis, layer.name),
               split: analysis.split,
               layer: layer.name,

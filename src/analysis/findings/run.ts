@@ -1,8 +1,8 @@
-import { firstOrderErrors } from '../approximation.js'
+import { changesOf, firstOrderErrors } from '../approximation.js'
 import { curvatureWarnings } from '../curvature.js'
-import { defined } from '../groups.js'
+import { defined, shareOfMoving } from '../groups.js'
 import type { TensorAnalysis, TensorUnits } from '../model.js'
-import { BlockBootstrap, FEWEST_INTERVALS, tendencyTest, sumOf, within } from '../statistics/blocks.js'
+import { BlockBootstrap, tendencyTest, sumOf, within } from '../statistics/blocks.js'
 import { holm } from '../statistics/holm.js'
 import { quantile } from '../statistics/quantile.js'
 import type { Counted, RunContext, Tested } from './candidate.js'
@@ -44,7 +44,7 @@ export function synchronousLayers({ splits }: RunContext): Tested[] {
 export function helpingShare({ splits }: RunContext): Tested[] {
   const { analysis } = splits[0]!
   // NaN in an interval in which nothing moved the loss, such as the first of a warm-up
-  const shares = defined(analysis.helping.map((helping, t) => helping / (helping + analysis.hurting[t]!)))
+  const shares = defined(shareOfMoving(analysis))
   const mean = within(new BlockBootstrap().mean(shares), 0, 1)
   return [
     {
@@ -92,9 +92,10 @@ export function concentratedLearning({ splits }: RunContext): Tested[] {
 }
 
 /** Whether gradient times movement would tell another story. */
-export function misleadingFirstOrder({ splits }: RunContext): Tested[] {
+export function misleadingFirstOrder({ facts, splits }: RunContext): Tested[] {
   const { analysis, series } = splits[0]!
   const { relativeError, changedSigns } = analysis.approximation
+  const [said, was] = [sumOf(series.first_order), sumOf(changesOf(series))]
   const ps = holm(analysis.layers.map(({ p }) => p))
   const sure = changedSigns.filter(
     (layer) => ps[analysis.layers.findIndex(({ name }) => name === layer)]! < FIRST_ORDER_SURE,
@@ -108,8 +109,9 @@ export function misleadingFirstOrder({ splits }: RunContext): Tested[] {
           ? {
               kind: 'first-order',
               text:
-                `Gradient times movement, the first-order approximation, would say that the loss on ${analysis.split} changed by ${signed(sumOf(series.first_order))}; ` +
-                `it changed by ${signed(sumOf(series.loss_change))} (${percent(relativeError)} off, ${short(analysis.approximation.perInterval)} in an interval on average).` +
+                `Gradient times movement, the first-order approximation, would say that the loss on ${analysis.split} changed by ${signed(said)}; ` +
+                `${facts.restricted ? 'the allocated tensors changed it' : 'it changed'} by ${signed(was)} (${was === 0 ? '' : `${percent(relativeError)} off, `}` +
+                `${short(analysis.approximation.perInterval)} in an interval on average).` +
                 (sure.length > 0 ? ` It gives ${listed(sure)} the wrong sign.` : ''),
               advice: undefined,
               weight: 0.4 + Math.min(1, relativeError) / 2,
@@ -184,9 +186,13 @@ function named({ dead }: TensorUnits): string {
 const JUMP = 0.2
 /** And if it is so many times the median change, which chance does not give, however heavy its tails. */
 const JUMP_OVER_MEDIAN = 20
-/** And so many times the median change of its neighbours: early in training all changes are large. */
+/** And so many times the median change of the ten intervals on each side: early in training all changes are large. */
 const JUMP_OVER_NEIGHBOURS = 5
+/** And of the side on which changes are larger. */
+const JUMP_OVER_SIDE = 4.5
 const NEIGHBOURS = 10
+/** Intervals that must be there on each side. */
+const FEWEST_NEIGHBOURS = 5
 
 /** An interval in which the loss jumped up. It was measured, so there is nothing to test. */
 export function jumps({ facts, splits }: RunContext): Counted[] {
@@ -198,10 +204,8 @@ export function jumps({ facts, splits }: RunContext): Counted[] {
   const range =
     losses.reduce((most, loss) => Math.max(most, loss)) -
     losses.reduce((least, loss) => Math.min(least, loss))
-  const typical = quantile(changes.map(Math.abs).sort(), 0.5)
-  const standsOut =
-    rise >= JUMP_OVER_MEDIAN * typical && rise >= JUMP_OVER_NEIGHBOURS * typicalNear(changes, at)
-  if (!(rise >= JUMP * range && standsOut) || changes.length < FEWEST_INTERVALS) return []
+  const typical = typicalSize([...changes])
+  if (!(rise >= JUMP * range && rise >= JUMP_OVER_MEDIAN * typical && isAlone(changes, at))) return []
   const worst = layers.reduce((most, layer) => (layer.lca[at]! > most.lca[at]! ? layer : most))
   const overshot = series.first_order[at]! < 0
   return [
@@ -220,10 +224,21 @@ export function jumps({ facts, splits }: RunContext): Counted[] {
   ]
 }
 
-/** Median size of the changes around one, itself left out. */
-function typicalNear(changes: Float64Array, at: number): number {
-  const near = changes.filter((_, t) => t !== at && Math.abs(t - at) <= NEIGHBOURS)
-  return quantile(near.map(Math.abs).sort(), 0.5)
+/** Whether a change stands out among its neighbours. */
+function isAlone(changes: Float64Array, at: number): boolean {
+  const before = changes.subarray(Math.max(0, at - NEIGHBOURS), at)
+  const after = changes.subarray(at + 1, at + 1 + NEIGHBOURS)
+  if (Math.min(before.length, after.length) < FEWEST_NEIGHBOURS) return false
+  const [all, larger] = [
+    typicalSize([...before, ...after]),
+    Math.max(typicalSize([...before]), typicalSize([...after])),
+  ]
+  return changes[at]! >= JUMP_OVER_NEIGHBOURS * all && changes[at]! >= JUMP_OVER_SIDE * larger
+}
+
+/** Median of |values|. */
+function typicalSize(values: readonly number[]): number {
+  return quantile(Float64Array.from(values, Math.abs).sort(), 0.5)
 }
 
 /** Where the numbers themselves are not to be trusted. */
