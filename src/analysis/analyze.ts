@@ -63,6 +63,12 @@ function factsOf(
     tolerance: Number(options.tolerance),
     converged: result.converged,
     restricted: splits.some(({ residual }) => residual.some(Number.isNaN)),
+    origin: {
+      model: manifest.model.path,
+      data: data.map(({ split, path, samples }) => ({ split, path, samples })),
+      version: manifest.retrograd.version,
+      finished: manifest.finished,
+    },
     sampled: data.some(({ sample }) => sample !== undefined),
     fisherSamples: typeof options.fisher_samples === 'number' ? options.fisher_samples : undefined,
     warnings,

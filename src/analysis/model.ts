@@ -32,10 +32,21 @@ export interface RunFacts {
   readonly restricted: boolean
   /** LCA was measured on a random sample of the data. */
   readonly sampled: boolean
+  /** What the run was made from. */
+  readonly origin: Origin
   /** Samples that Fisher information was measured on; undefined where it was not asked for. */
   readonly fisherSamples: number | undefined
   /** What to know before trusting the numbers, one sentence each. */
   readonly warnings: readonly string[]
+}
+
+/** What a replay was made from, and by what; paths as they were given. */
+export interface Origin {
+  readonly model: string
+  readonly data: readonly { readonly split: string; readonly path: string; readonly samples: number }[]
+  /** Version of retrograd that replayed the run, and when it was done, ISO 8601. */
+  readonly version: string
+  readonly finished: string
 }
 
 /** A number with its 95 % confidence interval, NaN where the run is too short to tell. */

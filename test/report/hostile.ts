@@ -15,5 +15,11 @@ export function hostileRun(): RunAnalysis {
     splits: [HOSTILE, QUOTES],
     layerName: (place) => (place % 2 === 0 ? HOSTILE : QUOTES) + '.'.repeat(place),
   })
-  return { ...run, facts: { ...run.facts, loss: HOSTILE, warnings: [QUOTES, HOSTILE] } }
+  const origin = {
+    model: QUOTES,
+    data: [{ split: HOSTILE, path: HOSTILE, samples: 1 }],
+    version: HOSTILE,
+    finished: HOSTILE,
+  }
+  return { ...run, facts: { ...run.facts, origin, loss: HOSTILE, warnings: [QUOTES, HOSTILE] } }
 }

@@ -44,6 +44,12 @@ export function madeUpRun(size: Size): RunAnalysis {
       tolerance: 0.001,
       converged: intervals,
       restricted: false,
+      origin: {
+        model: 'model.onnx',
+        data: [{ split: 'train', path: 'train.npz', samples: 1000 }],
+        version: '0.0.0',
+        finished: '2026-01-02T03:04:05.000Z',
+      },
       sampled: false,
       fisherSamples: undefined,
       warnings: [],

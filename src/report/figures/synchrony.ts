@@ -135,7 +135,7 @@ function rowsOf({ synchrony }: SplitAnalysis, place: number, { bins, chosen }: C
 function describe({ split, synchrony }: SplitAnalysis): string {
   if (synchrony === undefined) return `On ${split} too few layers move.`
   const { observed, expected, p } = synchrony
-  return `On ${split} ${percent(observed)} of the peaks of two layers coincide in the mean; chance gives ${percent(expected)} (${pValue(p)}, by permutation).`
+  return `On ${split} ${percent(observed)} of the peaks of two layers coincide in the mean; chance gives ${percent(expected)} (${pValue(p)} by random shifts, before correction for other tests).`
 }
 
 function layersLeftOut(splits: readonly SplitAnalysis[], chosen: readonly string[]): string[] {

@@ -3,7 +3,7 @@ import { html, type Html } from '../html.js'
 import { counted, plain } from '../text.js'
 
 /** How the numbers were made, so that a reader who has only this page can judge them. */
-export function methodSection({ facts, splits }: RunAnalysis): Html {
+export function methodSection({ facts }: RunAnalysis): Html {
   return html`<section id="method" class="method" aria-labelledby="method-title">
     <h2 id="method-title">How the numbers were made</h2>
     <p class="explain">
@@ -33,9 +33,14 @@ export function methodSection({ facts, splits }: RunAnalysis): Html {
       <dt>Integral</dt>
       <dd>Rule: ${facts.quadrature}. Sums are in double precision.</dd>
       <dt>Loss</dt>
+      <dd>${facts.loss}${facts.sampled ? ', measured on a random sample of the data' : ''}.</dd>
+      <dt>Made from</dt>
       <dd>
-        ${facts.loss}, on
-        ${splits.map(({ split }) => split).join(', ')}${facts.sampled ? ', measured on a random sample of the data' : ''}.
+        ${facts.origin.model} and
+        ${facts.origin.data
+          .map(({ split, path, samples }) => `${path} (${split}, ${counted(samples, 'sample')})`)
+          .join(', ')},
+        by retrograd ${facts.origin.version}, ${facts.origin.finished.slice(0, 10)}.
       </dd>
       <dt>Uncertainty</dt>
       <dd>
