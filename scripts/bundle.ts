@@ -6,7 +6,7 @@ import { build, type Plugin } from 'esbuild'
 const ENTRIES = ['cli/main', 'io/hash-worker', 'io/hdf5-worker', 'replay/workers/worker-main']
 
 /** Native code, and libraries that carry WebAssembly, are loaded from where they are installed. */
-const LEFT_OUT = ['onnxruntime-node', 'h5wasm', '@cornerstonejs/codec-libjpeg-turbo-8bit']
+const LEFT_OUT = ['onnxruntime-node', '@duckdb/node-api', 'h5wasm', '@cornerstonejs/codec-libjpeg-turbo-8bit']
 
 /** Libraries in CommonJS ask for Node.js' own modules with `require`. */
 const REQUIRE = `import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);`

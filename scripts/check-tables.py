@@ -26,14 +26,15 @@ SCHEMA = {
     + [(name, "double") for name in ("loss_from", "loss_to", "loss_change", "lca", "residual", "rest", "first_order")]
     + [("splits", "int32"), ("evaluations", "int32"), ("converged", "bool")]
     + [(name, "int64") for name in ("parameters", "helping", "hurting", "still")]
-    + [(name, "double") for name in ("update_norm", "gradient_norm", "cosine", "lca_se", "loss_change_se")]
+    + [(name, "double") for name in ("update_norm", "gradient_norm", "cosine", "cosine_movement")]
+    + [(name, "double") for name in ("lca_se", "loss_change_se")]
     + [("step_unit", "string")],
     "tensors": KEY
     + [("tensor", "string"), ("layer", "string"), ("role", "string"), ("parameters", "int64")]
     + [(name, "double") for name in ("lca", "lca_helping", "lca_hurting")]
     + [(name, "int64") for name in ("helping", "hurting", "still")]
     + [(name, "double") for name in ("first_order", "update_norm", "gradient_norm", "cosine", "cosine_previous")]
-    + [("weight_norm", "double"), ("lca_se", "double")],
+    + [(name, "double") for name in ("cosine_movement", "weight_norm", "lca_se")],
     "units": KEY
     + [("tensor", "string"), ("unit", "int32"), ("lca", "double"), ("helping", "int64"), ("hurting", "int64")]
     + [("first_order", "double")],

@@ -67,6 +67,8 @@ export type { RunEvents, RunOptions } from './replay/options.js'
 
 export { openArchive, openResults } from './tables/read.js'
 export type { Archive, Results } from './tables/read.js'
+export { openQuery } from './tables/query.js'
+export type { Query, QueryColumns, QueryOptions, QueryParameters } from './tables/query.js'
 export { ResultsWriter } from './tables/writer.js'
 export { TABLES } from './tables/schema.js'
 export type { Batch, ColumnBatch, Granularity, TableName } from './tables/schema.js'

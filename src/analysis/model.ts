@@ -68,8 +68,8 @@ export interface SplitAnalysis {
   readonly synchrony: Synchrony | undefined
   /** From `totals`. */
   readonly parameters: ParameterAnalysis
-  /** From `units`; undefined where the run has no such table. */
-  readonly units: UnitAnalysis | undefined
+  /** From `totals` and, for the maps, `units`. */
+  readonly units: UnitAnalysis
   /** Rank correlation of other measures with LCA. */
   readonly measures: readonly MeasureCorrelation[]
 }
@@ -195,8 +195,11 @@ export interface TensorUnits {
   readonly half: number
   readonly best: { readonly unit: number; readonly lca: number }
   readonly worst: { readonly unit: number; readonly lca: number }
-  /** At most 64 units, those with the most |LCA|, by their number. */
-  readonly map: UnitMap
+  /**
+   * At most 64 units, those with the most |LCA|, by their number; of the 40 tensors that moved the loss most, where the run
+   * has the table `units`.
+   */
+  readonly map?: UnitMap
 }
 
 /** LCA of units over bins of neighbouring intervals. */
@@ -232,6 +235,7 @@ export const FINDING_KINDS = [
   'memorising-layer',
   'oscillation',
   'lag',
+  'jump',
   'synchrony',
   'dead-units',
   'dead-tensor',

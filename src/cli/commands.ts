@@ -29,6 +29,13 @@ export function withCommands(parser: Argv): Argv {
     )
     .command(
       onDemand(
+        'compare <runs..>',
+        'Put runs side by side: layers, helping shares and findings, by step or by loss',
+        async () => (await import('./compare.js')).compareCommand,
+      ),
+    )
+    .command(
+      onDemand(
         'inspect <checkpoints>',
         'Look an archive of checkpoints over: steps, tensors, and what is wrong with it',
         async () => (await import('./inspect.js')).inspectCommand,

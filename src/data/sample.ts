@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.js'
 import { elementCount, type TypedArray } from '../tensor.js'
 import type { DataSet, Samples } from './needs.js'
-import { Random } from './random.js'
+import { Random } from '../random.js'
 
 /** A standard error from fewer groups is hardly one: from 8 it is known to a quarter of itself (1 / sqrt(2 (8 - 1))). */
 export const FEWEST_GROUPS = 8

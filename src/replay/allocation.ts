@@ -21,10 +21,10 @@ export class Buffers {
     return this.arrays.slice(0, count)
   }
 
-  /** Two arrays for weights. */
-  pair(elements: WeightElements): readonly [FloatArray, FloatArray] {
-    while (this.weights.length < 2) this.weights.push(new WEIGHT_ARRAYS[elements](CHUNK))
-    return [this.weights[0]!, this.weights[1]!]
+  /** So many arrays for weights. */
+  takeWeights(count: number, elements: WeightElements): readonly FloatArray[] {
+    while (this.weights.length < count) this.weights.push(new WEIGHT_ARRAYS[elements](CHUNK))
+    return this.weights.slice(0, count)
   }
 }
 
@@ -37,24 +37,31 @@ export interface Arrays {
   readonly weightElements: WeightElements
 }
 
-/** Reads the weights at both ends of an interval, chunk by chunk, into arrays that the next chunk overwrites. */
-export class MovementReader {
-  private readonly start: FloatArray
-  private readonly end: FloatArray
+/** Some weights at both ends of an interval, and at the start of the one before where that was asked for. */
+export interface MovementElements {
+  readonly from: FloatArray
+  readonly to: FloatArray
+  readonly before: FloatArray | undefined
+}
 
+/** Reads the weights at the ends of an interval, chunk by chunk, into arrays that the next chunk overwrites. */
+export class MovementReader {
+  private readonly chunks: readonly FloatArray[]
+
+  /** @param files of the weights at the start, at the end and, where it is wanted, at the start of the interval before */
   constructor(
     { weightElements, buffers }: Pick<Arrays, 'weightElements' | 'buffers'>,
-    private readonly files: readonly [ArrayFile, ArrayFile],
+    private readonly files: readonly ArrayFile[],
   ) {
-    const [start, end] = buffers.pair(weightElements)
-    this.start = start
-    this.end = end
+    this.chunks = buffers.takeWeights(files.length, weightElements)
   }
 
-  read(offset: number, count: number): { readonly from: FloatArray; readonly to: FloatArray } {
-    const position = offset * this.start.BYTES_PER_ELEMENT
-    const [from, to] = [this.start.subarray(0, count), this.end.subarray(0, count)]
-    return { from: this.files[0].read(from, position), to: this.files[1].read(to, position) }
+  read(offset: number, count: number): MovementElements {
+    const [from, to, before] = this.files.map((file, i) => {
+      const chunk = this.chunks[i]!.subarray(0, count)
+      return file.read(chunk, offset * chunk.BYTES_PER_ELEMENT)
+    })
+    return { from: from!, to: to!, before }
   }
 }
 

@@ -30,20 +30,20 @@ export class IntervalRows {
     private readonly split: number,
   ) {}
 
-  /** @param hasPrevious whether the gradient at the start of the interval before is there */
+  /** @param hasPrevious whether weights and gradient at the start of the interval before are there */
   write(hasPrevious: boolean): void {
     const { interval } = this.facts
+    const before = hasPrevious ? [interval - 1] : []
+    const weights = [interval, interval + 1, ...before].map((checkpoint) => fileNames.weights(checkpoint))
     const names = [
-      fileNames.weights(interval),
-      fileNames.weights(interval + 1),
       fileNames.lca(interval, this.split),
-      fileNames.gradient(interval, this.split),
-      ...(hasPrevious ? [fileNames.gradient(interval - 1, this.split)] : []),
+      ...[interval, ...before].map((checkpoint) => fileNames.gradient(checkpoint, this.split)),
     ]
     withFiles(
-      names.map((name) => this.arrays.store.path(name)),
-      ([from, to, ...files]) => {
-        const movement = new MovementReader(this.arrays, [from!, to!])
+      [...weights, ...names].map((name) => this.arrays.store.path(name)),
+      (opened) => {
+        const movement = new MovementReader(this.arrays, opened.slice(0, weights.length))
+        const files = opened.slice(weights.length)
         const buffers = this.arrays.buffers.take(files.length)
         for (const chunk of this.arrays.layout.chunks()) {
           const { offset, count } = chunk

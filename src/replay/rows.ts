@@ -1,7 +1,7 @@
 import type { Batch, TableName } from '../tables/schema.js'
 import type { StepUnit } from '../trajectory/checkpoint.js'
 import type { IntervalErrors } from './standard-error.js'
-import { descentCosine } from './statistics.js'
+import { cosineOf, descentCosine } from './statistics.js'
 import type { TensorStatistics, UnitSums } from './statistics.js'
 import type { LcaTensor, UnitAxis } from './tensors.js'
 import type { AllocationSums, MovementSums } from './totals.js'
@@ -70,6 +70,11 @@ export function stepRow(
       gradients,
       updates,
     ),
+    cosine_movement: cosineOf(
+      total((s) => s.movementPrevious, trained),
+      total((s) => s.updatePreviousSquares, trained),
+      updates,
+    ),
     lca_se: facts.standardErrors?.lca ?? NaN,
     loss_change_se: facts.standardErrors?.lossChange ?? NaN,
     step_unit: facts.stepUnit,
@@ -100,6 +105,7 @@ export function tensorRow(
     gradient_norm: Math.sqrt(s.gradientSquares),
     cosine: descentCosine(s.firstOrder, s.gradientSquares, s.updateSquares),
     cosine_previous: descentCosine(s.firstOrderPrevious, s.previousSquares, s.updateSquares),
+    cosine_movement: cosineOf(s.movementPrevious, s.updatePreviousSquares, s.updateSquares),
     weight_norm: Math.sqrt(s.weightSquares),
     lca_se: standardError,
   }

@@ -16,6 +16,9 @@ export interface TensorStatistics {
   readonly updateSquares: number
   readonly gradientSquares: number
   readonly previousSquares: number
+  /** The movement of the interval before times the movement. */
+  readonly movementPrevious: number
+  readonly updatePreviousSquares: number
   readonly weightSquares: number
 }
 
@@ -24,7 +27,8 @@ export interface IntervalElements {
   readonly from: FloatArray
   readonly to: FloatArray
   readonly start: Float64Array
-  /** Gradient at the start of the interval before; absent in the first. */
+  /** Weights and gradient at the start of the interval before; absent in the first. */
+  readonly before: FloatArray | undefined
   readonly previous: Float64Array | undefined
   readonly lca: Float64Array
 }
@@ -42,7 +46,9 @@ const AT = {
   updateSquares: 8,
   gradientSquares: 9,
   previousSquares: 10,
-  weightSquares: 11,
+  movementPrevious: 11,
+  updatePreviousSquares: 12,
+  weightSquares: 13,
 } as const satisfies Record<keyof TensorStatistics, number>
 
 /**
@@ -56,7 +62,9 @@ export class TensorSums {
   add(elements: IntervalElements, begin: number, end: number): void {
     addAllocated(this.sums, elements.lca, begin, end)
     addNorms(this.sums, elements, begin, end)
-    if (elements.previous !== undefined) addPrevious(this.sums, elements, elements.previous, begin, end)
+    const { previous, before } = elements
+    if (previous !== undefined) addPrevious(this.sums, elements, previous, begin, end)
+    if (before !== undefined) addMovements(this.sums, elements, before, begin, end)
   }
 
   read(): TensorStatistics {
@@ -127,10 +135,34 @@ function addPrevious(
   sums[AT.previousSquares] = squares
 }
 
+/** The squares are those that the interval before has in its own row, added in the same order. */
+function addMovements(
+  sums: Float64Array,
+  { from, to }: IntervalElements,
+  before: FloatArray,
+  begin: number,
+  end: number,
+): void {
+  let [product, squares] = [sums[AT.movementPrevious]!, sums[AT.updatePreviousSquares]!]
+  for (let i = begin; i < end; i += 1) {
+    const weight = from[i]!
+    const earlier = weight - before[i]!
+    product += earlier * (to[i]! - weight)
+    squares += earlier * earlier
+  }
+  sums[AT.movementPrevious] = product
+  sums[AT.updatePreviousSquares] = squares
+}
+
+/** The cosine between two vectors from their product and the squares of their norms, NaN where one of them is zero. */
+export function cosineOf(dot: number, squaresOfOne: number, squaresOfOther: number): number {
+  const norms = Math.sqrt(squaresOfOne) * Math.sqrt(squaresOfOther)
+  return norms > 0 ? dot / norms : NaN
+}
+
 /** The cosine between the negative gradient and the movement, NaN where one of them is zero. */
 export function descentCosine(dot: number, gradientSquares: number, updateSquares: number): number {
-  const norms = Math.sqrt(gradientSquares) * Math.sqrt(updateSquares)
-  return norms > 0 ? -dot / norms : NaN
+  return cosineOf(-dot, gradientSquares, updateSquares)
 }
 
 /** Columns of `units` for one tensor: one entry per unit, sums over its elements in their order. */

@@ -131,7 +131,9 @@ function movementSums(arrays: Arrays, chunk: Chunk, range: IntervalRange, before
   const sums = before.movement(chunk.offset, chunk.count)
   const first = range.hasPrevious ? range.from - 1 : range.from
   let [previous, steps] = arrays.buffers.take(2).map((buffer) => buffer.subarray(0, chunk.count).fill(0))
-  let [from, to] = arrays.buffers.pair(arrays.weightElements).map((buffer) => buffer.subarray(0, chunk.count))
+  let [from, to] = arrays.buffers
+    .takeWeights(2, arrays.weightElements)
+    .map((buffer) => buffer.subarray(0, chunk.count))
   readChunk(arrays, fileNames.weights(first), from!, chunk.offset)
   for (let interval = first; interval < range.to; interval += 1) {
     readChunk(arrays, fileNames.weights(interval + 1), to!, chunk.offset)

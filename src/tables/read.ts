@@ -70,6 +70,12 @@ export async function openArchive(dir: string): Promise<Archive> {
   return { dir, runs }
 }
 
+/** Opens what a folder holds: the results of one run, or a tree of many. Throws ResultsError as `openResults` does. */
+export async function openTables(dir: string): Promise<Results | Archive> {
+  const isTree = !existsSync(join(dir, MANIFEST_FILE)) && (await runsOf(dir)).length > 0
+  return isTree ? openArchive(dir) : openResults(dir)
+}
+
 async function openRun(dir: string, run: string): Promise<Results> {
   const manifest = await readManifest(dirname(manifestPath(dir, run)))
   return new ResultsFolder(dir, manifest, (table) => tableFolder(dir, table, run))

@@ -1,7 +1,7 @@
 import { column, type Column, type ColumnType } from './column.js'
 
 /** The version of the tables' columns and of manifest.json; a reader refuses any other. */
-export const SCHEMA_VERSION = 2
+export const SCHEMA_VERSION = 3
 
 export const GRANULARITIES = ['tensor', 'unit', 'parameter'] as const
 /** How far the per-interval tables go down; each granularity holds the tables of the coarser ones too. */
@@ -29,6 +29,11 @@ const COSINE = column(
   'cosine',
   'float64',
   'Cosine between the negative gradient at the start and the movement; NaN where undefined.',
+)
+const COSINE_MOVEMENT = column(
+  'cosine_movement',
+  'float64',
+  'Cosine between the movement of the interval before and the movement of this one; NaN in interval 0 and where undefined.',
 )
 const LCA_SE = column('lca_se', 'float64', 'Standard error of lca; NaN unless the data was sampled.')
 
@@ -66,6 +71,7 @@ const STEPS = [
   UPDATE_NORM,
   GRADIENT_NORM,
   COSINE,
+  COSINE_MOVEMENT,
   LCA_SE,
   column('loss_change_se', 'float64', 'Standard error of loss_change; NaN unless the data was sampled.'),
   column('step_unit', 'string', 'What a step counts: step, epoch, iteration or save.'),
@@ -95,6 +101,7 @@ const TENSORS = [
     'float64',
     'Cosine between the negative gradient at the start of the interval before and the movement of this one.',
   ),
+  COSINE_MOVEMENT,
   column('weight_norm', 'float64', 'Euclidean norm of the weights at the start of the interval.'),
   LCA_SE,
 ] as const

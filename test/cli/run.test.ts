@@ -50,7 +50,7 @@ describe('retrograd run', () => {
     closeTo(steps.columns.loss_to, LOSSES.loss.val!.slice(1, 5), 2e-6)
     for (const residual of steps.columns.residual) expect(Math.abs(residual)).to.be.at.most(1e-3)
     expect(results.tables).to.have.members(['steps', 'tensors', 'units', 'parameters', 'totals'])
-    expect(results.manifest).to.deep.include({ schema: 2, status: 'complete' })
+    expect(results.manifest).to.deep.include({ schema: 3, status: 'complete' })
     expect(results.manifest.checkpoints.map(({ step }) => step)).to.deep.equal([0, 1, 2, 3, 4])
     expect(result.stdout).to.match(/conserved/)
     expect(result.stderr).to.match(/uint8 values are divided by 255/)

@@ -208,6 +208,41 @@ describe('replay', () => {
     expect(rows[1]!.weight_norm).to.be.closeTo(Math.hypot(...part(saves[1]!)), 1e-12)
   })
 
+  it('relates movement to that of the interval before, buffers apart in steps', async () => {
+    const tensors = [tensor('a.weight', [2, 2]), tensor('running', [2], 'buffer')]
+    // the second walk goes back and forth along one line; the third interval of the third does not move
+    const walks = [
+      walk(5),
+      [0, 1, 0, 1].map((x) => [x, 2 * x, -x, 0.5 * x, 3 * x, x]),
+      [0, 1, 2, 2, 3].map((x) => [x, 1, 1, 1, x * x, 1]),
+    ]
+    for (const saves of walks) {
+      const { sink } = await run(QUADRATIC, saves, {}, tensors)
+      saves.slice(1).forEach((_, t) => {
+        const expected = (from: number, to: number): number =>
+          t === 0 ? NaN : cosine(movement(saves, t - 1).slice(from, to), movement(saves, t).slice(from, to))
+        const row = (table: 'steps' | 'tensors', name?: string): unknown =>
+          sink.rows[table].find((one) => one.interval === t && one.tensor === name)!.cosine_movement
+        close(row('steps'), expected(0, 4))
+        close(row('tensors', 'a.weight'), expected(0, 4))
+        close(row('tensors', 'running'), expected(4, 6))
+      })
+    }
+  })
+
+  function movement(saves: readonly number[][], t: number): number[] {
+    return saves[t + 1]!.map((x, i) => x - saves[t]![i]!)
+  }
+
+  function cosine(a: readonly number[], b: readonly number[]): number {
+    return dot(a, b) / (Math.hypot(...a) * Math.hypot(...b))
+  }
+
+  function close(value: unknown, expected: number): void {
+    if (Number.isNaN(expected)) expect(value).to.be.NaN
+    else expect(value).to.be.closeTo(expected, 1e-12)
+  }
+
   it('sums units along the output axis', async () => {
     const linear: Formula = { value: (t) => dot(t, [1, 2, 3, 4, 5, 6]), gradient: () => [1, 2, 3, 4, 5, 6] }
     const moved = [1, 1, 1, 1, 1, -1]

@@ -92,6 +92,7 @@ function stepsRow(lca: readonly number[], total: number): Omit<Batch<'steps'>, K
     update_norm: 0.1,
     gradient_norm: 0.2,
     cosine: NaN,
+    cosine_movement: NaN,
     lca_se: NaN,
     loss_change_se: NaN,
     step_unit: 'step',
@@ -117,6 +118,7 @@ function tensorRows(lca: readonly number[][], totals: readonly number[]): Omit<B
     gradient_norm: 0.2,
     cosine: 0.5,
     cosine_previous: NaN,
+    cosine_movement: NaN,
     weight_norm: 3,
     lca_se: NaN,
   }
@@ -163,7 +165,7 @@ function appendTotals(writer: ResultsWriter, split: number, intervals: number): 
 /** A manifest's facts for the made-up run. */
 export function madeUpFacts(): ManifestFacts {
   return {
-    schema: 2,
+    schema: 3,
     status: 'complete',
     created: '2026-01-02T03:04:05.000Z',
     finished: '2026-01-02T03:05:05.000Z',

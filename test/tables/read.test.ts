@@ -108,7 +108,7 @@ describe('openResults', () => {
     await writeRun(folder(), 'tensor')
     const whole = readFileSync(join(folder(), 'manifest.json'), 'utf8')
     const cases: [edit: (text: string) => string, message: string][] = [
-      [(text) => text.replace('"schema": 2', '"schema": 9'), 'has schema 9, but this version reads schema 2'],
+      [(text) => text.replace('"schema": 3', '"schema": 9'), 'has schema 9, but this version reads schema 3'],
       [(text) => text.replace('"complete"', '"done"'), 'is not a manifest: status'],
       [(text) => text.slice(0, 100), 'is not valid JSON'],
     ]

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { Random, splitMix64 } from '../../src/data/random.js'
+import { Random, splitMix64 } from '../src/random.js'
 
 // the 0.1 % and 99.9 % points of chi-square with 99 degrees of freedom: scipy.stats.chi2.ppf([.001, .999], 99)
 const CHI_SQUARE_99 = [61.136, 148.231] as const
