@@ -5,8 +5,14 @@ import { build, type Plugin } from 'esbuild'
 /** What the package's `bin` runs: the command line, and the threads and processes that it starts, which lie beside it. */
 const ENTRIES = ['cli/main', 'io/hash-worker', 'io/hdf5-worker', 'replay/workers/worker-main']
 
-/** Native code, and libraries that carry WebAssembly, are loaded from where they are installed. */
-const LEFT_OUT = ['onnxruntime-node', '@duckdb/node-api', 'h5wasm', '@cornerstonejs/codec-libjpeg-turbo-8bit']
+/** Native code, libraries that carry WebAssembly, and what only programs that import the package load: from where they are installed. */
+const LEFT_OUT = [
+  'onnxruntime-node',
+  '@duckdb/node-api',
+  'apache-arrow',
+  'h5wasm',
+  '@cornerstonejs/codec-libjpeg-turbo-8bit',
+]
 
 /** Libraries in CommonJS ask for Node.js' own modules with `require`. */
 const REQUIRE = `import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);`

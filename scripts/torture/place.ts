@@ -8,6 +8,7 @@ export const PLACES = [
   'before the first interval',
   'among intervals',
   'end of a block',
+  'Fisher information',
   'writing totals',
   'commit',
   'after the commit',
@@ -29,6 +30,7 @@ export function placeOf(out: string, started: number): Place {
 
 function placeInJournal(partial: string, records: readonly ReplayRecord[]): Place {
   if (!records.some(({ kind }) => kind === 'interval')) return 'before the first interval'
+  if (records.some(({ kind }) => kind === 'fisher')) return 'Fisher information'
   const advance = records.findLast((record) => record.kind === 'advance')
   const closed = advance?.tables.find(({ name }) => name === 'steps')?.parts ?? 0
   const parts = namesIn(join(partial, 'steps')).filter((name) => name.endsWith('.parquet')).length

@@ -17,13 +17,14 @@ export interface RecordedRun {
 
 const LENET = 'fixtures/mnist-lenet'
 
-/** 60 intervals of a small network of convolutions; every parameter's LCA is written. */
+/** 60 intervals of a small network of convolutions; every parameter's LCA is written, and its Fisher information. */
 export const LENET_RUN: RecordedRun = {
   name: 'lenet, 60 intervals',
   morePages: 500,
   options: [
     ...[`${LENET}/checkpoints`, '--model', `${LENET}/model.onnx`, '--train', `${LENET}/val.npz`],
     ...['--val', `${LENET}/val.npz`, '--loss', 'cross-entropy', '--granularity', 'parameter'],
+    ...['--fisher-samples', '250'],
   ],
 }
 
@@ -61,7 +62,7 @@ export function writeTinyRun(folder: string): RecordedRun {
     morePages: 6,
     options: [
       ...[join(folder, 'checkpoints'), '--model', model, '--train', data, '--loss', 'cross-entropy'],
-      ...['--granularity', 'parameter'],
+      ...['--granularity', 'parameter', '--fisher-samples', '20'],
     ],
   }
 }

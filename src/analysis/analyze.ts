@@ -64,7 +64,7 @@ function factsOf(
     converged: result.converged,
     restricted: splits.some(({ residual }) => residual.some(Number.isNaN)),
     sampled: data.some(({ sample }) => sample !== undefined),
-    fisherSamples: typeof options.fisherSamples === 'number' ? options.fisherSamples : undefined,
+    fisherSamples: typeof options.fisher_samples === 'number' ? options.fisher_samples : undefined,
     warnings,
   }
 }

@@ -1,6 +1,6 @@
 import { meanOf } from './groups.js'
 import type { Estimate, Finding, GroupAnalysis, RunAnalysis, SplitAnalysis } from './model.js'
-import { BlockBootstrap, sumOf } from './statistics/blocks.js'
+import { BlockBootstrap, sumOf, within } from './statistics/blocks.js'
 import { studentQuantile, studentTwoSided } from './statistics/student.js'
 
 export const ALIGNMENTS = ['step', 'loss'] as const
@@ -146,7 +146,7 @@ function comparedRun({ run, analysis }: RunOnSplit, { from, to }: Window): Compa
     steps: { from: steps[from]!, to: steps[to]! },
     losses: { from: losses[from]!, to: losses[to]! },
     largestResidual: residual.subarray(from, to).reduce((most, value) => Math.max(most, Math.abs(value)), 0),
-    helping: new BlockBootstrap().mean(helping.subarray(from, to)),
+    helping: within(new BlockBootstrap().mean(helping.subarray(from, to)), 0, 1),
     halfShare: parameters.halfShare,
     findings: run.findings,
   }
@@ -158,7 +158,7 @@ function comparedLayers(splits: readonly SplitAnalysis[], windows: readonly Wind
   return [...names].map((layer) => {
     const lca = splits.map(({ layers }, i) => {
       const found = layers.find(({ name }) => name === layer)
-      return found && bootstrap.sum(within(found, windows[i]!))
+      return found && bootstrap.sum(lcaIn(found, windows[i]!))
     })
     return {
       layer,
@@ -168,7 +168,7 @@ function comparedLayers(splits: readonly SplitAnalysis[], windows: readonly Wind
   })
 }
 
-function within({ lca }: GroupAnalysis, { from, to }: Window): Float64Array {
+function lcaIn({ lca }: GroupAnalysis, { from, to }: Window): Float64Array {
   return lca.subarray(from, to)
 }
 
@@ -192,7 +192,8 @@ function levelsOf(
   by: Alignment,
   { from, to }: Range,
 ): ComparedLevel[] {
-  const levels = Array.from({ length: LEVELS + 1 }, (_, i) => from + ((to - from) * i) / LEVELS)
+  const even = Array.from({ length: LEVELS + 1 }, (_, i) => from + ((to - from) * i) / LEVELS)
+  const levels = by === 'step' ? [...new Set(even.map(Math.round))] : even
   const places = runs.map(({ run, analysis }, i) =>
     levels.map((level) => {
       const { from: first, to: last } = windows[i]!

@@ -1,7 +1,7 @@
 import type { GroupAnalysis, Oscillation } from './model.js'
 import type { TensorSeries } from './series.js'
 import type { BlockBootstrap } from './statistics/blocks.js'
-import { meanTest, sumOf } from './statistics/blocks.js'
+import { meanTest, sumOf, within } from './statistics/blocks.js'
 
 /** Sums of columns of `totals` over the parameters of a tensor. */
 export interface TensorTotals {
@@ -109,7 +109,7 @@ function oscillationOf(series: GroupSeries, totals: TensorTotals, bootstrap: Blo
     gradientFlips: totals.gradientFlips / pairs,
     lcaFlips: totals.lcaFlips / pairs,
     undone: totals.undone / sumOf(series.absolute),
-    movementCosine: bootstrap.mean(defined(series.cosineMovement)),
+    movementCosine: within(bootstrap.mean(defined(series.cosineMovement)), -1, 1),
     cosineAtLag: lags,
     lag: lags[1] > lags[0] ? 1 : 0,
   }
@@ -122,7 +122,7 @@ export function meanOf(values: Float64Array): number {
 }
 
 export function defined(values: Float64Array): Float64Array {
-  return values.filter((value) => !Number.isNaN(value))
+  return values.some(Number.isNaN) ? values.filter((value) => !Number.isNaN(value)) : values
 }
 
 /** Sums of several tensors' totals. */

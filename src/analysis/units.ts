@@ -36,15 +36,15 @@ export async function analyzeUnits(
 ): Promise<UnitAnalysis> {
   const byTensor = await unitTotals(query, split, run.tensors)
   const several = run.tensors.filter(({ tensor }) => (byTensor.get(tensor)?.length ?? 0) > 1)
-  const drawn = new Set([...several].sort((a, b) => b.moved - a.moved).slice(0, MAPS))
-  const tensors: TensorUnits[] = []
-  for (const tensor of several) {
-    const totals = byTensor.get(tensor.tensor)!
-    const map = drawn.has(tensor)
-      ? await unitMap(query, split, { ...run, tensor: tensor.tensor, totals })
-      : undefined
-    tensors.push({ ...describe(tensor, totals), ...(map && { map }) })
-  }
+  const drawn = [...several]
+    .sort((a, b) => b.moved - a.moved)
+    .slice(0, MAPS)
+    .map(({ tensor }) => ({ tensor, units: mostMoving(byTensor.get(tensor)!) }))
+  const maps = await unitMaps(query, split, { ...run, drawn })
+  const tensors = several.map((tensor) => {
+    const map = maps.get(tensor.tensor)
+    return { ...describe(tensor, byTensor.get(tensor.tensor)!), ...(map && { map }) }
+  })
   return { tensors }
 }
 
@@ -92,33 +92,43 @@ function carryingHalf(sizes: readonly number[]): number {
   return count
 }
 
-interface Drawn {
-  readonly tensor: string
-  readonly totals: readonly UnitTotal[]
-  readonly intervals: number
-  readonly firstInterval: number
-}
-
-/** LCA of the units that moved the loss most, over bins of neighbouring intervals. */
-async function unitMap(
-  query: Query,
-  split: string,
-  { tensor, totals, intervals, firstInterval }: Drawn,
-): Promise<UnitMap | undefined> {
-  if (!query.tables.includes('units')) return undefined
-  const units = [...totals]
+/** The units that moved the loss most, by their number. */
+function mostMoving(units: readonly UnitTotal[]): number[] {
+  return [...units]
     .sort((a, b) => Math.abs(b.lca) - Math.abs(a.lca))
     .slice(0, UNITS)
     .map(({ unit }) => unit)
     .sort((a, b) => a - b)
+}
+
+interface Drawing {
+  readonly intervals: number
+  readonly firstInterval: number
+  readonly drawn: readonly { readonly tensor: string; readonly units: readonly number[] }[]
+}
+
+/** LCA of units over bins of neighbouring intervals, by tensor; the table is read once. */
+async function unitMaps(
+  query: Query,
+  split: string,
+  { intervals, firstInterval, drawn }: Drawing,
+): Promise<ReadonlyMap<string, UnitMap>> {
+  if (!query.tables.includes('units') || drawn.length === 0) return new Map()
   const width = Math.ceil(intervals / BINS)
-  const bins = Math.ceil(intervals / width)
-  const rows = await query.rows<{ unit: number; bin: number; lca: number }>(
-    `select unit, ((interval - ${firstInterval}) // ${width})::integer as bin, sum(lca) as lca from units
-     where split = ${text(split)} and tensor = ${text(tensor)} and list_contains([${units.join(', ')}], unit) group by all`,
+  const starts = Array.from({ length: Math.ceil(intervals / width) }, (_, bin) => bin * width)
+  const wanted = drawn.flatMap(({ tensor, units }, place) =>
+    units.map((unit, row) => `(${text(tensor)}, ${unit}, ${place}, ${row})`),
   )
-  const lca = units.map(() => Array.from({ length: bins }, () => 0))
-  const place = new Map(units.map((unit, at) => [unit, at]))
-  for (const row of rows) lca[place.get(row.unit)!]![row.bin] = row.lca
-  return { units, bins: [...Array.from({ length: bins }, (_, bin) => bin * width), intervals], lca }
+  const { rows, columns } = await query.columns(
+    `select place, row, ((interval - ${firstInterval}) // ${width}) as bin, sum(lca) as lca
+     from units join (values ${wanted.join(', ')}) as wanted(tensor, unit, place, row) using (tensor, unit)
+     where split = ${text(split)} group by all`,
+  )
+  const lca = drawn.map(({ units }) => units.map(() => starts.map(() => 0)))
+  const column = (name: string): Float64Array => columns[name] as Float64Array
+  const [place, row, bin, sums] = [column('place'), column('row'), column('bin'), column('lca')]
+  for (let i = 0; i < rows; i += 1) lca[place[i]!]![row[i]!]![bin[i]!] = sums[i]!
+  return new Map(
+    drawn.map(({ tensor, units }, i) => [tensor, { units, bins: [...starts, intervals], lca: lca[i]! }]),
+  )
 }

@@ -142,8 +142,16 @@ async function secondsFor(
   const measured = Math.min(1, first!.samples / batchSize)
   try {
     const seconds = await measureMicroBatch(prepared, threads)
-    return (gradientsPerSplit * microBatches * seconds) / measured / workers
+    const single = await secondsForFisher(prepared, threads)
+    return ((gradientsPerSplit * microBatches * seconds) / measured + single) / workers
   } catch {
     return undefined
   }
+}
+
+/** Of one worker: Fisher information takes one sample at a time. */
+async function secondsForFisher(prepared: Prepared, threads: number): Promise<number> {
+  if (prepared.fisher === undefined) return 0
+  const samples = [...prepared.fisher.values()].reduce((sum, { length }) => sum + length, 0)
+  return samples * (await measureMicroBatch(prepared, threads, 1))
 }

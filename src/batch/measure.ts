@@ -8,16 +8,21 @@ const TIMED = 2
 /**
  * Seconds that the loss and gradient of one micro-batch take one worker here, measured on the first split and the weights of the
  * first checkpoint.
+ * @param samples of the micro-batch; a network of fixed batch pads them
  * @throws EngineError when the graph can't be run, and CheckpointError when the checkpoint can't be read
  */
-export async function measureMicroBatch(prepared: Prepared, threads: number): Promise<number> {
+export async function measureMicroBatch(
+  prepared: Prepared,
+  threads: number,
+  samples = prepared.batchSize,
+): Promise<number> {
   const { gradient, trajectory, tensors, batchSize } = prepared
   const [data] = prepared.data.values()
   const weights = new Map<string, FloatArray>()
   for (const { name, checkpointName } of tensors)
     weights.set(name, (await trajectory.checkpoints[0]!.read(checkpointName)).data)
   const sums = new Map(tensors.map(({ name, size }) => [name, new Float64Array(size)]))
-  const split = { ...data!, samples: Math.min(batchSize, data!.samples) }
+  const split = { ...data!, samples: Math.min(samples, data!.samples) }
   const engine = await createEngine(gradient, { threads })
   let shortest = Infinity
   try {

@@ -29,6 +29,13 @@ export function withCommands(parser: Argv): Argv {
     )
     .command(
       onDemand(
+        'query <results> [sql]',
+        'Ask the tables of a results folder in SQL, or list them',
+        async () => (await import('./query.js')).queryCommand,
+      ),
+    )
+    .command(
+      onDemand(
         'compare <runs..>',
         'Put runs side by side: layers, helping shares and findings, by step or by loss',
         async () => (await import('./compare.js')).compareCommand,

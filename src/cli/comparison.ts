@@ -3,6 +3,8 @@ import type { ComparedLayer, Comparison } from '../analysis/compare.js'
 import { printable } from '../printable.js'
 import { exponent, number, percent, signed, table } from './text.js'
 
+/** More runs than this don't stand side by side on a screen: then what they have in common does. */
+const BESIDE = 6
 /** Layers beyond this many are counted, not listed: those whose LCA differs least between runs. */
 const LISTED_LAYERS = 30
 
@@ -18,8 +20,7 @@ export function renderComparison(comparison: Comparison, color: Colors): string 
     '',
     ...layers(comparison, color),
     '',
-    ...levels(comparison, color),
-    '',
+    ...(runs.length > BESIDE ? [] : [...levels(comparison, color), '']),
     ...findings(comparison, color),
     '',
   ].join('\n')
@@ -44,11 +45,16 @@ function overview({ runs, stepUnit }: Comparison, color: Colors): string[] {
 
 function layers({ runs, layers: all }: Comparison, color: Colors): string[] {
   const listed = listedLayers(all)
-  const several = runs.length > 2
-  const head = ['LCA', ...runs.map(({ name }) => printable(name)), ...(several ? ['mean over runs'] : []), '']
+  const [several, many] = [runs.length > 2, runs.length > BESIDE]
+  const head = [
+    'LCA',
+    ...(many ? ['lowest', 'highest'] : runs.map(({ name }) => printable(name))),
+    ...(several ? ['mean over runs'] : []),
+    '',
+  ]
   const rows = listed.map(({ layer, lca, mean, p }) => [
     printable(layer),
-    ...lca.map((estimate) => (estimate === undefined ? '' : signed(estimate.value))),
+    ...(many ? extremes(lca) : lca.map((estimate) => (estimate === undefined ? '' : signed(estimate.value)))),
     ...(several
       ? [mean === undefined ? '' : `${signed(mean.value)} (${signed(mean.low)} to ${signed(mean.high)})`]
       : []),
@@ -60,6 +66,11 @@ function layers({ runs, layers: all }: Comparison, color: Colors): string[] {
     ...(hidden > 0 ? [`  and ${hidden} layers that differ less`] : []),
     ...(several ? [`  in brackets: 95 % interval over runs`] : []),
   ]
+}
+
+function extremes(lca: ComparedLayer['lca']): string[] {
+  const values = lca.flatMap((estimate) => (estimate === undefined ? [] : [estimate.value]))
+  return [signed(Math.min(...values)), signed(Math.max(...values))]
 }
 
 /** What stands out in a layer's row. */
@@ -92,7 +103,7 @@ function levels({ by, levels: rows, runs, stepUnit }: Comparison, color: Colors)
     '',
   ]
   const body = rows.map(({ level, runs: at }) => [
-    by === 'step' ? String(Math.round(level)) : number(level),
+    by === 'step' ? String(level) : number(level),
     ...at.map(({ step, loss }) => (by === 'step' ? number(loss) : String(step))),
     ...at.map(({ helping }) => (Number.isNaN(helping) ? '' : percent(helping))),
     '',

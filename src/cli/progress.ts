@@ -57,8 +57,14 @@ export class BarWithLines {
 }
 
 class Bar extends BarWithLines implements ProgressDisplay {
+  private phase: ReplayProgress['phase'] = 'replaying'
+  /** When the phase began, and how much was done then. */
+  private since = { time: this.started, done: 0 }
+
   update(progress: ReplayProgress): void {
     this.bar ??= this.start(progress.intervals)
+    if (progress.phase !== this.phase) this.since = { time: Date.now(), done: progress.done }
+    this.phase = progress.phase
     this.bar.update(Math.round(progress.done * BAR_RESOLUTION), {
       phase: progress.phase,
       interval: `${Math.min(progress.intervals, Math.floor(progress.done) + 1)}/${progress.intervals}`,
@@ -85,8 +91,9 @@ class Bar extends BarWithLines implements ProgressDisplay {
   }
 
   private timeLeft({ done, intervals }: ReplayProgress): string {
-    const seconds = (Date.now() - this.started) / 1000
-    return done < 0.05 ? '...' : formatSeconds((seconds / done) * (intervals - done))
+    const seconds = (Date.now() - this.since.time) / 1000
+    const doneSince = done - this.since.done
+    return doneSince < 0.05 ? '...' : formatSeconds((seconds / doneSince) * (intervals - done))
   }
 }
 

@@ -4,6 +4,7 @@ export function resumeLine(args: readonly string[]): string {
   return ['retrograd', ...kept].map(quoted).join(' ')
 }
 
-function quoted(argument: string): string {
+/** An argument as a shell takes it. */
+export function quoted(argument: string): string {
   return /^[\w./:=,@%+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`
 }

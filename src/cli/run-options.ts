@@ -72,7 +72,12 @@ export const RUN_OPTIONS = {
     type: 'number',
     describe: 'Take a random sample of so many from each data set, with standard errors of what it says',
   },
-  seed: { type: 'number', default: 0, describe: 'Of the random sample' },
+  'fisher-samples': {
+    type: 'number',
+    describe:
+      'Measure the empirical Fisher information at the last checkpoint, on so many random samples of each data set',
+  },
+  seed: { type: 'number', default: 0, describe: 'Of random samples (--max-samples, --fisher-samples)' },
   tensors: {
     type: 'string',
     array: true,
@@ -112,6 +117,7 @@ export interface RunArguments extends LossArguments, DataArguments {
   readonly batchSize?: number | undefined
   readonly quadrature: QuadratureName
   readonly maxSamples?: number | undefined
+  readonly fisherSamples?: number | undefined
   readonly seed: number
   readonly tensors: readonly string[]
   readonly intervals?: string | undefined
@@ -125,7 +131,7 @@ export interface RunArguments extends LossArguments, DataArguments {
  * a loss or its weights from a file throws.
  */
 export async function readRunOptions(argv: RunArguments): Promise<RunOptions> {
-  const { model, map, steps, batchSize, maxSamples, intervals, workers, threads } = argv
+  const { model, map, steps, batchSize, maxSamples, fisherSamples, intervals, workers, threads } = argv
   return {
     checkpoints: argv.checkpoints,
     splits: namedSplits(argv),
@@ -146,6 +152,9 @@ export async function readRunOptions(argv: RunArguments): Promise<RunOptions> {
     ...(batchSize !== undefined && { batchSize: wholeNumber('--batch-size', batchSize) }),
     ...(maxSamples !== undefined && {
       sample: { maximum: wholeNumber('--max-samples', maxSamples), seed: argv.seed },
+    }),
+    ...(fisherSamples !== undefined && {
+      fisher: { samples: wholeNumber('--fisher-samples', fisherSamples), seed: argv.seed },
     }),
     ...(intervals !== undefined && { intervals: parseIntervals(intervals) }),
     ...(workers !== undefined && { workers: wholeNumber('--workers', workers) }),

@@ -51,6 +51,10 @@ const EXAMPLES: readonly [string, string][] = [
     'sequences of 128 tokens cut from one long file, each against the next token',
   ],
   [
+    '$0 run checkpoints/ --model model.onnx --train train.npz --loss cross-entropy --fisher-samples 1000 --out results',
+    "with the empirical Fisher information of every parameter at the run's end, on 1,000 samples",
+  ],
+  [
     '$0 run checkpoints/ --model with-loss.onnx --train train.npz --loss output:loss --val test=test.npz --out results',
     'a loss that the graph computes; a split with a name of its own',
   ],

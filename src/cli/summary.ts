@@ -3,6 +3,7 @@ import { apart } from '../analysis/curvature.js'
 import type { Curvature } from '../analysis/curvature.js'
 import type { LayerSummary, RunSummary, SplitSummary } from '../analysis/summary.js'
 import type { Manifest } from '../tables/manifest.js'
+import { quoted } from './resume-line.js'
 import { exponent, grouped, number, percent, signed, sparkline, table } from './text.js'
 
 export interface SummaryFacts {
@@ -205,6 +206,7 @@ function tables({ manifest, ...facts }: SummaryFacts, color: Colors): string[] {
   const list = manifest.tables.map(({ name, rows }) => `${name} ${grouped(rows)} rows`).join(', ')
   return [
     `  tables in ${color.bold(out)}: ${list}`,
+    `  ${color.dim(`findings and pictures: retrograd report ${quoted(out)}`)}`,
     `  ${color.dim(`python: pandas.read_parquet("${out}/tensors")    duckdb: select * from '${out}/steps/*.parquet'`)}`,
   ]
 }

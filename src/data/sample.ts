@@ -55,6 +55,17 @@ export function drawSample(data: DataSet, options: SampleOptions): Sample | unde
   return { population, groups, groupSize, seed, data: pick(data, rows, note) }
 }
 
+/**
+ * The numbers of `count` of so many samples, chosen at random without repeats, in random order; all in their order where
+ * there are no more. What a smaller `count` chooses is the beginning of what a larger one does, and what `drawSample` draws
+ * with the same seed.
+ */
+export function chooseSamples(count: number, population: number, seed: number): number[] {
+  return count < population
+    ? Random.ofSeed(seed).choose(count, population)
+    : Array.from({ length: population }, (_, i) => i)
+}
+
 function cutGroups(
   data: DataSet,
   { maximum, multipleOf = 1, microBatch = 1 }: SampleOptions,

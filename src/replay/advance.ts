@@ -1,11 +1,13 @@
+import { CheckpointError } from '../errors.js'
 import type { TableEntry } from '../tables/manifest.js'
 import type { Granularity } from '../tables/schema.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import type { Arrays } from './allocation.js'
+import { FisherFiles } from './fisher.js'
 import { IntervalRows } from './interval-rows.js'
-import type { IntervalRecord } from './records.js'
+import type { FisherRecord, IntervalRecord } from './records.js'
 import { blockRows, totalRows } from './rows.js'
-import type { IntervalFacts, TableSink } from './rows.js'
+import type { IntervalFacts, SummedElements, TableSink } from './rows.js'
 import { fileNames } from './store/store.js'
 import type { LcaTensor } from './tensors.js'
 import { addBlock, addToBlock, BLOCK_INTERVALS, SumsFile } from './totals.js'
@@ -31,8 +33,8 @@ export interface AdvanceContext {
   readonly sink: ReplaySink
 }
 
-/** Bytes of one interval's arrays may gather on the disk up to this sum before they are added up and removed. */
-const GATHERED_BYTES = 256 * 2 ** 20
+/** Bytes of arrays may gather on the disk up to this sum before they are added up and removed. */
+export const GATHERED_BYTES = 256 * 2 ** 20
 
 /**
  * After how many finished intervals rows are written and totals formed: 32, or for large networks a smaller power of two,
@@ -84,12 +86,35 @@ export class Advance {
     return sink.endBlock()
   }
 
-  /** Writes the table of totals of all intervals. */
-  writeTotals(onSplit: () => void): void {
-    const { splits, sink, range } = this.context
-    this.eachElements(this.totalsAt(range.to), onSplit, (elements, split) => {
-      sink.append('totals', elements.to - elements.from, totalRows({ ...elements, split: splits[split]! }))
-    })
+  /**
+   * Writes the table of totals of all intervals.
+   * @param measured what is measured of Fisher information, by split
+   * @throws CheckpointError where it is not finite
+   */
+  writeTotals(measured: ReadonlyMap<number, FisherRecord>, onSplit: () => void): void {
+    const { arrays, sink, range } = this.context
+    const fisher = new FisherFiles(arrays, measured)
+    try {
+      this.eachElements(this.totalsAt(range.to), onSplit, (elements, split, offset) => {
+        const rows = elements.to - elements.from
+        const values = fisher.read(split, offset, rows)
+        if (values !== undefined) this.checkFisher(values, elements)
+        sink.append('totals', rows, totalRows(elements, values))
+      })
+    } finally {
+      fisher.close()
+    }
+  }
+
+  /** NaN in the table says that nothing was measured. */
+  private checkFisher(values: Float64Array, { split, tensor }: SummedElements): void {
+    const wrong = values.find((value) => !Number.isFinite(value))
+    if (wrong === undefined) return
+    const { checkpoints, stepUnit } = this.context.trajectory
+    throw new CheckpointError(
+      `at ${stepUnit} ${checkpoints.at(-1)!.step}: the gradient of a sample's loss on ${split} with respect to ${tensor.name} is not finite, ` +
+        `so that its Fisher information is ${wrong}; leave --fisher-samples out, or end before it with --steps`,
+    )
   }
 
   private addTotals(range: IntervalRange): void {
@@ -129,16 +154,11 @@ export class Advance {
   }
 
   private writeBlock(file: string, block: number): void {
-    const { splits, sink } = this.context
     this.eachElements(
       file,
       () => undefined,
-      (elements, split) => {
-        sink.append(
-          'blocks',
-          elements.to - elements.from,
-          blockRows({ ...elements, split: splits[split]! }, block),
-        )
+      (elements) => {
+        this.context.sink.append('blocks', elements.to - elements.from, blockRows(elements, block))
       },
     )
   }
@@ -146,7 +166,7 @@ export class Advance {
   private eachElements(
     file: string | undefined,
     onSplit: () => void,
-    use: (elements: Omit<Parameters<typeof totalRows>[0], 'split'>, split: number) => void,
+    use: (elements: SummedElements, split: number, offset: number) => void,
   ): void {
     const { arrays, splits, tensors } = this.context
     const sums = SumsFile.read(
@@ -155,11 +175,13 @@ export class Advance {
       splits.length,
     )
     try {
-      splits.forEach((_, split) => {
+      splits.forEach((name, split) => {
         for (const { offset, count, pieces } of arrays.layout.chunks()) {
           const [allocation, movement] = [sums.allocation(split, offset, count), sums.movement(offset, count)]
-          for (const { tensor, start, from, to } of pieces)
-            use({ tensor: tensors[tensor]!, start, allocation, movement, from, to }, split)
+          for (const { tensor, start, from, to } of pieces) {
+            const elements = { split: name, tensor: tensors[tensor]!, start, allocation, movement, from, to }
+            use(elements, split, offset + from)
+          }
         }
         onSplit()
       })

@@ -54,6 +54,7 @@ export async function runFacts(
         samples,
         sha256: await sha256(),
         ...sampleFacts(prepared.samples.get(split)),
+        ...(prepared.fisher && { fisher_samples: prepared.fisher.get(split)!.length }),
       })),
     ),
     tensors: tensorFacts(prepared),
@@ -101,7 +102,7 @@ function layoutFacts({ by, permutation, reshaped }: BoundPair): Record<string, u
 
 function optionFacts(options: RunOptions, batchSize: number): Record<string, unknown> {
   const { splits, loss, steps, weights, batchSize: asked, batchNorm, map, out, overwrite, ...plain } = options
-  const { intervals, workers, threads, ...others } = plain
+  const { intervals, fisher, workers, threads, ...others } = plain
   return {
     ...others,
     splits: Object.fromEntries(splits),
@@ -114,6 +115,8 @@ function optionFacts(options: RunOptions, batchSize: number): Record<string, unk
     batch_size_given: asked ?? null,
     batchnorm: batchNorm,
     intervals: intervals ?? null,
+    fisher_samples: fisher?.samples ?? null,
+    fisher_seed: fisher?.seed ?? null,
     workers: workers ?? null,
     threads: threads ?? null,
     out,
@@ -140,6 +143,7 @@ export function identityOf(facts: RunFacts, { trajectory }: Prepared): Identity 
   const checkpoints = trajectory.checkpoints.map(({ step, bytes }) => `${step}:${bytes}`).join(' ')
   const { binding, loss_sha256, sha256 } = facts.model
   return {
+    schema: facts.schema,
     ...Object.fromEntries(options),
     model: sha256,
     binding,

@@ -34,6 +34,11 @@ export interface RunOptions extends DataOptions {
   readonly tensors?: readonly string[]
   /** Takes a random sample of each split, of so many samples at most. */
   readonly sample?: { readonly maximum: number; readonly seed: number }
+  /**
+   * Measures the diagonal of the empirical Fisher information at the last checkpoint, on so many samples of each split
+   * (of the random sample, where there is one), chosen at random; all where there are no more.
+   */
+  readonly fisher?: { readonly samples: number; readonly seed: number }
   /** Replays these intervals only, to be merged with the others; cut at multiples of 32 or the run's ends. */
   readonly intervals?: Range
   /** Worker processes; by default as many as cores and memory allow. */

@@ -13,6 +13,7 @@ import type { Trajectory } from '../trajectory/checkpoint.js'
 import { openTrajectory } from '../trajectory/open-trajectory.js'
 import { askedBatchSize, checkRemainder, fittingBatchSize } from './batch-size.js'
 import { bindingNotes, bindNetwork, networkAmong } from './binding.js'
+import { checkFisher, fisherNote, fisherSamples } from './fisher-samples.js'
 import { flattenNotes } from './flatten-note.js'
 import { listNames } from '../listing.js'
 import { chooseTensors } from './choose-tensors.js'
@@ -35,6 +36,8 @@ export interface Prepared {
   readonly data: Map<string, DataSet>
   /** By split, where its data are a random sample: then they are what `data` holds. */
   readonly samples: ReadonlyMap<string, Sample>
+  /** Numbers of the samples that Fisher information is measured on, by split, where it is asked for. */
+  readonly fisher?: ReadonlyMap<string, readonly number[]>
   readonly batchSize: number
   /** The statistics that the network's BatchNormalization uses; undefined where it has none. */
   readonly batchNorm?: RunOptions['batchNorm']
@@ -65,6 +68,7 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
   const { tensors, allocated } = chooseTensors(describeTensors(model, binding), options.tensors)
   const wanted = tensors.slice(0, allocated).map(({ name }) => name)
   const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm })
+  checkFisher(options, gradient)
   gradient.notes.forEach(note)
   if (allocated < tensors.length)
     note(`LCA of ${allocated} of ${tensors.length} tensors: ${listNames(wanted, 8)}`)
@@ -77,6 +81,8 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
   const samples = sampled(data, options, { gradient, batchSize }, note)
   for (const [split, { data: part }] of samples) data.set(split, part)
   for (const set of data.values()) checkRemainder(set, gradient, batchSize)
+  const fisher = fisherSamples(options, data, samples)
+  if (fisher !== undefined) note(fisherNote(fisher, data))
   const prepared = {
     modelPath,
     trajectory,
@@ -86,6 +92,7 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     gradient,
     data,
     samples,
+    ...(fisher && { fisher }),
     batchSize,
     notes,
   }

@@ -1,8 +1,8 @@
 import type { IntervalRecord } from './records.js'
 
 export interface ReplayProgress {
-  /** The totals of large networks take a while to write, after the last interval. */
-  readonly phase: 'replaying' | 'writing totals'
+  /** After the last interval Fisher information takes its time, where it is asked for, and so do the totals of large networks. */
+  readonly phase: 'replaying' | 'Fisher information' | 'writing totals'
   readonly intervals: number
   /** Intervals done, with the shares of those on their way as a fraction. */
   readonly done: number
@@ -47,8 +47,9 @@ export class Progress {
     this.report('replaying', this.done())
   }
 
-  totals(share: number): void {
-    this.report('writing totals', this.intervals - 1 + share)
+  /** What follows the last interval counts as its end. */
+  after(phase: 'Fisher information' | 'writing totals', share: number): void {
+    this.report(phase, this.intervals - 1 + share)
   }
 
   private done(): number {

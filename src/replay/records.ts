@@ -51,6 +51,15 @@ export interface NoiseRecord {
   readonly evaluations: number
 }
 
+/** The first so many blocks of a split's samples are in the sum of squared gradients (fisher.ts). */
+export interface FisherRecord {
+  readonly kind: 'fisher'
+  readonly split: number
+  readonly blocks: number
+  /** Of the samples of these blocks, summed. */
+  readonly denominator: number
+}
+
 /** What the first so many records speak of is on the disk, not only in the system's cache. */
 export interface SyncRecord {
   readonly kind: 'synced'
@@ -64,4 +73,11 @@ export interface BeginRecord {
 }
 
 export type ReplayRecord =
-  EndpointRecord | IntervalRecord | AdvanceRecord | BatchRecord | NoiseRecord | SyncRecord | BeginRecord
+  | EndpointRecord
+  | IntervalRecord
+  | AdvanceRecord
+  | BatchRecord
+  | NoiseRecord
+  | FisherRecord
+  | SyncRecord
+  | BeginRecord

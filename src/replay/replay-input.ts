@@ -33,6 +33,11 @@ export interface ReplayOptions {
   readonly granularity: Granularity
   /** Half-open; all by default. */
   readonly intervals?: { readonly from: number; readonly to: number }
+  /**
+   * Numbers of the samples, by split, that the diagonal of the empirical Fisher information is measured on at the last
+   * checkpoint; not measured without. The loss must be one of single samples.
+   */
+  readonly fisher?: readonly (readonly number[])[]
   /** How many intervals may be on their way at once. */
   readonly window: number
   /** Stops the replay; finished intervals stay in the journal. */

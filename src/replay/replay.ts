@@ -1,10 +1,11 @@
 import { setImmediate } from 'node:timers/promises'
-import { Advance, intervalsAtOnce } from './advance.js'
+import { Advance, GATHERED_BYTES, intervalsAtOnce } from './advance.js'
 import type { ReplaySink } from './advance.js'
 import { Attempt } from './attempt.js'
+import { measureFisher } from './fisher.js'
 import type { ReplayJournal } from './journal.js'
 import { Progress } from './progress.js'
-import type { ReplayRecord } from './records.js'
+import type { FisherRecord, ReplayRecord } from './records.js'
 import type { ReplayInput, ReplayOptions } from './replay-input.js'
 import { keptFiles, ReplayState } from './state.js'
 import type { Outcome } from './state.js'
@@ -56,6 +57,8 @@ class Replay {
   private lastSync = Date.now()
   /** Counts how often the unfinished intervals were begun: what an earlier attempt still finishes is dropped. */
   private attempt = 0
+  /** Sums of squared gradients that later ones have replaced, and that go when this is on the disk. */
+  private readonly replaced: string[] = []
 
   constructor(
     private readonly input: ReplayInput,
@@ -89,15 +92,15 @@ class Replay {
 
   async run(): Promise<Outcome> {
     await this.restore()
-    const interrupted = await this.untilAborted(this.allIntervals())
+    const interrupted = await this.untilAborted(this.allGradients())
     if (interrupted) return this.state.outcome(true)
     // the processes end, and give their memory back, while totals are written
     void this.input.evaluator.close()
     const total = this.input.splits.length
     let written = 0
-    this.advance.writeTotals(() => {
+    this.advance.writeTotals(this.state.fisher, () => {
       written += 1
-      this.progress.totals(written / total)
+      this.progress.after('writing totals', written / total)
     })
     return this.state.outcome(false)
   }
@@ -141,6 +144,43 @@ class Replay {
       await this.advancing.catch(() => undefined)
       await this.weights.close()
     }
+  }
+
+  private async allGradients(): Promise<void> {
+    await this.allIntervals()
+    await this.fisher()
+  }
+
+  /** Measures Fisher information at the last checkpoint, where it is asked for. */
+  private async fisher(): Promise<void> {
+    const { input, options, state, weights, attempt } = this
+    const { fisher: samples, window } = options
+    if (samples === undefined || attempt !== this.attempt) return
+    const { arrays, evaluator, splits, trajectory } = input
+    await measureFisher({
+      ...{ arrays, evaluator, weights, splits, samples, window },
+      cut: { size: state.batchSize },
+      checkpoint: trajectory.checkpoints.length - 1,
+      finished: state.fisher,
+      onBlock: (record, replaced) => this.takeBlock(record, replaced),
+      onShare: (share) => {
+        this.progress.after('Fisher information', share)
+      },
+      isOver: () => attempt !== this.attempt,
+    })
+  }
+
+  /** What the disk holds of the journal may speak of replaced files until it is synced. */
+  private async takeBlock(record: FisherRecord, replaced: string | undefined): Promise<void> {
+    this.record(record, this.attempt)
+    if (replaced !== undefined) this.replaced.push(replaced)
+    const { store, layout } = this.input.arrays
+    const bytes = this.replaced.length * layout.size * Float64Array.BYTES_PER_ELEMENT
+    if (bytes < GATHERED_BYTES && Date.now() - this.lastSync < SYNC_MS) return
+    this.advancing = this.sync().then(() => {
+      store.remove(...this.replaced.splice(0))
+    })
+    await this.advancing
   }
 
   private async allIntervals(): Promise<void> {

@@ -146,9 +146,14 @@ export interface SummedElements {
   readonly to: number
 }
 
-/** Columns of `totals`: a row per parameter. */
-export function totalRows(elements: SummedElements): Batch<'totals'> {
-  return { split: elements.split, tensor: elements.tensor.name, ...sumColumns(elements), fisher: NaN }
+/**
+ * Columns of `totals`: a row per parameter.
+ * @param fisher of these elements, where it was measured. Buffers have none: nothing trains them
+ */
+export function totalRows(elements: SummedElements, fisher: Float64Array | undefined): Batch<'totals'> {
+  const { split, tensor } = elements
+  const information = tensor.role === 'buffer' ? undefined : fisher
+  return { split, tensor: tensor.name, ...sumColumns(elements), fisher: information ?? NaN }
 }
 
 /** Columns of `blocks`: a row per parameter. */

@@ -184,7 +184,7 @@ class Run {
 
   private replayOptions(): ReplayOptions {
     const { quadrature = 'simpson', tolerance, maxSplits, granularity, intervals } = this.options
-    const { batchSize, gradient } = this.prepared
+    const { batchSize, gradient, fisher } = this.prepared
     const { signal, onProgress, onNote } = this.events
     return {
       rule: RULES[quadrature],
@@ -195,6 +195,7 @@ class Run {
       mayHalve: gradient.coupledBy === undefined && typeof gradient.batch === 'string',
       window: this.sizing.workers + 2,
       ...(intervals && { intervals }),
+      ...(fisher && { fisher: [...fisher.values()] }),
       ...(signal && { signal }),
       ...(onProgress && { onProgress }),
       ...(onNote && { onNote }),

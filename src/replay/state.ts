@@ -1,6 +1,13 @@
 import type { TableEntry } from '../tables/manifest.js'
 import type { Endpoint } from './endpoints.js'
-import type { BatchRecord, EndpointRecord, IntervalRecord, NoiseRecord, ReplayRecord } from './records.js'
+import type {
+  BatchRecord,
+  EndpointRecord,
+  FisherRecord,
+  IntervalRecord,
+  NoiseRecord,
+  ReplayRecord,
+} from './records.js'
 import { fileNames } from './store/store.js'
 import { BLOCK_INTERVALS } from './totals.js'
 
@@ -39,6 +46,8 @@ export class ReplayState {
   /** The first unfinished interval when the micro-batch was halved last. */
   halvedAt: number | undefined
   noise: NoiseRecord | undefined
+  /** By split. */
+  readonly fisher = new Map<number, FisherRecord>()
   lastRecord: IntervalRecord | undefined
   private readonly known = new Map<number, Endpoint>()
   private readonly intervals = new Map<number, IntervalRecord>()
@@ -66,6 +75,7 @@ export class ReplayState {
     if (record.kind === 'endpoint') this.takeEndpoint(record)
     else if (record.kind === 'interval') this.takeInterval(record)
     else if (record.kind === 'noise') this.noise = record
+    else if (record.kind === 'fisher') this.fisher.set(record.split, record)
     else if (record.kind === 'batch size') this.takeBatch(record)
     else if (record.kind === 'advance') {
       this.advanced = record.intervals
@@ -162,5 +172,6 @@ export function keptFiles(state: ReplayState, from: number, splits: number): Set
     for (const interval of state.finishedIntervals())
       if (interval >= last) names.add(fileNames.lca(interval, split))
   }
+  for (const [split, { blocks }] of state.fisher) names.add(fileNames.fisher(split, blocks))
   return names
 }

@@ -48,7 +48,7 @@ export interface QueryResult {
   readonly names: readonly string[]
   /** Types of the columns as SQL writes them: `VARCHAR`, `DOUBLE`, `INTEGER[]`. */
   readonly types: readonly string[]
-  chunks(): AsyncGenerator<readonly (readonly DuckDBValue[])[]>
+  readonly chunks: () => AsyncGenerator<readonly (readonly DuckDBValue[])[]>
 }
 
 /** SQL over the tables of a results folder, or of a tree of many. All calls throw UsageError for a query that is wrong. */

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { Table } from 'apache-arrow'
 import { ResultsError } from '../errors.js'
 import { manifestPath, requireRun, runsOf, tableFolder } from './archive.js'
+import type { ArrowTypes } from './arrow-types.js'
 import { concatColumns, type ColumnData } from './column-data.js'
 import { conditionsOf, type Filter } from './filter.js'
 import { MANIFEST_FILE, readManifest, type Manifest } from './manifest.js'
@@ -33,6 +35,14 @@ export interface Results {
     table: T,
     options?: ReadOptions<T, N>,
   ): Promise<ColumnBatch<T, N>>
+  /**
+   * All rows as a table of apache-arrow: strings by dictionary, int64 as Int64, whose values are BigInts. `tableToIPC`
+   * writes it for other tools.
+   */
+  arrow<T extends TableName, N extends ColumnName<T> = ColumnName<T>>(
+    table: T,
+    options?: ReadOptions<T, N>,
+  ): Promise<Table<ArrowTypes<T, N>>>
 }
 
 /** The results of many runs in one tree, as `retrograd batch` writes them. */
@@ -109,10 +119,7 @@ class ResultsFolder implements Results {
     options: ReadOptions<T, N> = {},
   ): Promise<ColumnBatch<T, N>> {
     const selection = selectionOf(table, options)
-    const parts: PartRows[] = []
-    for (const path of await this.partsOf(table)) {
-      for await (const rows of readPart(path, selection)) parts.push(rows)
-    }
+    const parts = await this.rowsOf(selection)
     const columns = new Map<string, ColumnData>()
     for (const { name, type } of selection.columns) {
       columns.set(
@@ -124,6 +131,28 @@ class ResultsFolder implements Results {
       )
     }
     return typed({ rows: parts.reduce((sum, { rows }) => sum + rows, 0), columns })
+  }
+
+  async arrow<T extends TableName, N extends ColumnName<T> = ColumnName<T>>(
+    table: T,
+    options: ReadOptions<T, N> = {},
+  ): Promise<Table<ArrowTypes<T, N>>> {
+    const selection = selectionOf(table, options)
+    const parts = await this.rowsOf(selection)
+    const { arrowTable } = await import('./arrow.js')
+    return arrowTable(
+      table,
+      selection.columns,
+      parts.filter(({ rows }) => rows > 0),
+    )
+  }
+
+  private async rowsOf(selection: Selection): Promise<PartRows[]> {
+    const parts: PartRows[] = []
+    for (const path of await this.partsOf(selection.table)) {
+      for await (const rows of readPart(path, selection)) parts.push(rows)
+    }
+    return parts
   }
 
   /** The table's files in order, as many as the manifest names. */

@@ -151,7 +151,11 @@ const TOTALS = [
   SPLIT,
   TENSOR,
   ...SUMS,
-  column('fisher', 'float64', 'Fisher information; NaN unless asked for.'),
+  column(
+    'fisher',
+    'float64',
+    'Diagonal of the empirical Fisher information at the last checkpoint; NaN unless asked for, and of buffers.',
+  ),
 ] as const
 
 const BLOCKS = [

@@ -16,8 +16,12 @@ export interface Outcome {
 export interface SpawnOptions {
   /** Called with the process and everything that it wrote to stderr so far. */
   readonly onStderr?: (child: ReturnType<typeof spawn>, text: string) => void
+  /** Called with the process when it was started. */
+  readonly onSpawn?: (child: ReturnType<typeof spawn>) => void
   /** Replaces variables of the environment; undefined takes one away. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** What the command reads from stdin; nothing by default. */
+  readonly input?: string
 }
 
 /** What decides about colors is taken away, so that tests see the same wherever they run. */
@@ -26,7 +30,9 @@ const PLAIN = { CI: undefined, FORCE_COLOR: undefined, NO_COLOR: undefined }
 /** Runs the command line as a user does. */
 export async function retrograd(args: readonly string[], options: SpawnOptions = {}): Promise<Outcome> {
   const env = { ...process.env, ...PLAIN, ...options.env }
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env })
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: 'pipe', env })
+  options.onSpawn?.(child)
+  child.stdin.end(options.input ?? '')
   let [stdout, stderr] = ['', '']
   child.stdout.on('data', (chunk: Buffer) => {
     stdout += chunk.toString()

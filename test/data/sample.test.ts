@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { DataSet, Samples } from '../../src/data/needs.js'
-import { drawSample } from '../../src/data/sample.js'
+import { chooseSamples, drawSample } from '../../src/data/sample.js'
 import type { Sample, SampleOptions } from '../../src/data/sample.js'
 import { UsageError } from '../../src/errors.js'
 
@@ -96,6 +96,13 @@ describe('a sample of a split', () => {
     expect(sampled(data, { maximum: 128 }).data.notes[1]).to.equal(
       'train.npz: 128 of 200 samples, drawn at random (seed 0) in 32 groups of 4',
     )
+  })
+
+  it('begins with what a smaller choice of single samples holds', () => {
+    const rows = numbers(sampled(plain(1000), { maximum: 320, seed: 9 }).data.inputs.get('x')!)
+    for (const count of [1, 10, 320])
+      expect(chooseSamples(count, 1000, 9)).to.deep.equal(rows.slice(0, count))
+    for (const count of [5, 6]) expect(chooseSamples(count, 5, 9)).to.deep.equal([0, 1, 2, 3, 4])
   })
 
   it('is not drawn where the whole split is no more than asked for', () => {

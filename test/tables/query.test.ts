@@ -93,6 +93,13 @@ describe('openQuery', () => {
     }
   })
 
+  it('computes with one thread wherever it runs, so that sums have the same bits', async () => {
+    const results = await writeRun(folder(), 'tensor')
+    const threads = "select current_setting('threads') as threads"
+    expect(await (await queryOf(results)).rows(threads)).to.deep.equal([{ threads: 1 }])
+    expect(await (await queryOf(results, { threads: 3 })).rows(threads)).to.deep.equal([{ threads: 3 }])
+  })
+
   it('takes parameters by place and by name', async () => {
     const query = await queryOf(await writeRun(folder(), 'tensor'))
     const where = 'select count(*) as n from tensors where'

@@ -1,7 +1,7 @@
 import { firstOrderErrors } from '../approximation.js'
 import { curvatureWarnings } from '../curvature.js'
 import type { TensorAnalysis, TensorUnits } from '../model.js'
-import { BlockBootstrap, FEWEST_INTERVALS, meanTest, sumOf } from '../statistics/blocks.js'
+import { BlockBootstrap, FEWEST_INTERVALS, meanTest, sumOf, within } from '../statistics/blocks.js'
 import { limited, quantile } from '../statistics/quantile.js'
 import type { Counted, RunContext, Tested } from './candidate.js'
 import { counted, estimated, listed, percent, short, signed } from './text.js'
@@ -42,7 +42,7 @@ export function synchronousLayers({ splits }: RunContext): Tested[] {
 export function helpingShare({ splits }: RunContext): Tested[] {
   const { analysis } = splits[0]!
   const shares = analysis.helping.map((helping, t) => helping / (helping + analysis.hurting[t]!))
-  const mean = new BlockBootstrap().mean(shares)
+  const mean = within(new BlockBootstrap().mean(shares), 0, 1)
   return [
     {
       family: 'helping-share',
@@ -145,9 +145,13 @@ function isDead({ role, parameters, lca }: TensorAnalysis): boolean {
   return role !== 'buffer' && parameters > 0 && lca.every((value) => value === 0)
 }
 
+/** Intervals in which a unit must have done nothing to be called dead. */
+const DEAD_FOR = 3
+
 /** Units of weights that did nothing in any interval; rows of embeddings that never occur are no fault. */
 export function deadUnits({ splits }: RunContext): Counted[] {
   const { analysis } = splits[0]!
+  if (analysis.lca.length < DEAD_FOR) return []
   const roles = new Map(analysis.tensors.map((tensor) => [tensor.name, tensor]))
   return analysis.units.tensors
     .filter(({ tensor, dead, count }) => {
@@ -236,7 +240,7 @@ export function doubts({ facts, splits, curvature }: RunContext): Counted[] {
           {
             ...common,
             kind: 'sparse-checkpoints' as const,
-            text: `Checkpoints may be too far apart: ${sparse.replace(/; replay every recorded.*$/, '')}.`,
+            text: `${sparse[0]!.toUpperCase()}${sparse.slice(1).replace(/; replay every recorded.*$/, '')}.`,
             advice: 'Replay every recorded checkpoint, or record more often.',
             weight: 2,
             figure: 'first-order' as const,

@@ -158,3 +158,8 @@ export function sumOf(values: ArrayLike<number>): number {
   for (let i = 0; i < values.length; i += 1) sum += values[i]!
   return sum
 }
+
+/** An estimate of something that is bounded: no interval reaches beyond. */
+export function within({ value, low, high }: Estimate, least: number, most: number): Estimate {
+  return { value, low: Math.max(least, low), high: Math.min(most, high) }
+}

@@ -51,6 +51,9 @@ export const fileNames = {
   sum: (interval: number, split: number, sum: number) => `sum-${interval}-${split}-${sum}`,
   point: (interval: number, split: number, point: number) => `point-${interval}-${split}-${point}`,
   noise: (split: number) => `noise-${split}`,
+  /** The sum over the first so many blocks of samples, and that of one of them. */
+  fisher: (split: number, blocks: number) => `fisher-${split}-${blocks}`,
+  fisherBlock: (split: number, block: number) => `fisher-block-${split}-${block}`,
   block: (intervals: number) => `block-${intervals}`,
   totals: (intervals: number) => `totals-${intervals}`,
 } as const

@@ -40,6 +40,20 @@ export class GradientSum {
     })
   }
 
+  /** Adds the square of every element over a number; the gradient of nothing (0 over 0) adds nothing. */
+  addSquares(gradient: GradientOf, divisor: number): void {
+    if (divisor === 0) return
+    const sum = this.sum()
+    this.layout.tensors.forEach(({ name }, i) => {
+      const values = gradient(name)
+      if (values === undefined) return
+      for (let from = 0; from < values.length; from += this.buffer.length) {
+        const part = values.subarray(from, from + this.buffer.length)
+        sum.add(squares(part, divisor, this.buffer), this.layout.offsets[i]! + from)
+      }
+    })
+  }
+
   addSum(other: GradientSum): void {
     const sum = this.sum()
     for (const { offset, count } of this.layout.chunks()) sum.add(other.chunk(offset, count), offset)
@@ -77,4 +91,14 @@ export class GradientSum {
     this.values ??= this.makeSum()
     return this.values
   }
+}
+
+function squares(values: FloatArray, divisor: number, buffer: Float64Array): Float64Array {
+  const out = buffer.subarray(0, values.length)
+  for (let i = 0; i < out.length; i += 1) {
+    const value = values[i]!
+    out[i] = value * value
+  }
+  if (divisor !== 1) for (let i = 0; i < out.length; i += 1) out[i]! /= divisor
+  return out
 }

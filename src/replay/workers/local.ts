@@ -42,7 +42,7 @@ export class LocalEvaluator implements Evaluator {
     const { data, groups } = this.splits[task.split]!
     const parameters = allocatedParameters(this.facts)
     const { fixedBatch } = this.engine
-    const count = groupsOf({ samples: data.samples, groups }, task.cut, { fixedBatch, parameters }).length
+    const count = groupsOf({ samples: data.samples, groups }, task, { fixedBatch, parameters }).length
     return this.evaluator.evaluate({ task, first: 0, last: count, whole: true }, onSamples)
   }
 }

@@ -76,6 +76,11 @@ export interface PointTask {
   readonly out: string
   /** Movements that each group's gradient is multiplied with. */
   readonly movements: readonly Movement[]
+  /**
+   * Numbers of samples: then each is run by itself, and the file gets the sum over them of the squared gradient of the
+   * sample's numerator over its denominator (fisher.ts). It is one group.
+   */
+  readonly squaresOf?: readonly number[]
 }
 
 /** A part of a task: some of its groups of micro-batches. The sums of single groups go to files of their own. */

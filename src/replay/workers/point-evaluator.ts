@@ -1,13 +1,12 @@
 import type { Engine, MicroBatch, SplitData } from '../../engines/engine.js'
 import { grouped, microBatches } from '../../engines/micro-batches.js'
-import type { Cut } from '../../engines/micro-batches.js'
 import { withFiles, writeFile } from '../store/array-file.js'
 import { CHUNK, Layout } from '../store/layout.js'
 import { fileNames } from '../store/store.js'
 import type { ReplayStore } from '../store/store.js'
 import { GradientSum } from './gradient-sum.js'
 import { groupFile } from './messages.js'
-import type { GroupResult, Movement, ParameterFacts, TaskPart } from './messages.js'
+import type { GroupResult, Movement, ParameterFacts, PointTask, TaskPart } from './messages.js'
 import { Point, WEIGHT_ARRAYS } from './point.js'
 import { LARGE_PARAMETERS } from './sizing.js'
 import { SumInFile, SumInMemory } from './sum-array.js'
@@ -26,19 +25,21 @@ export function allocatedParameters({ tensors, allocated }: ParameterFacts): num
   return tensors.slice(0, allocated).reduce((sum, { size }) => sum + size, 0)
 }
 
-/** The groups of micro-batches that a split's sums are made of. */
+/** The groups of micro-batches that a task's sums are made of. */
 export function groupsOf(
   split: { readonly samples: number; readonly groups?: number | undefined },
-  cut: Cut,
+  { cut, squaresOf }: Pick<PointTask, 'cut' | 'squaresOf'>,
   { fixedBatch, parameters }: { readonly fixedBatch: boolean; readonly parameters: number },
 ): MicroBatch[][] {
   const { samples, groups } = split
+  const single = (start: number): MicroBatch => ({ start, count: 1, size: fixedBatch ? cut.size : 1 })
+  if (squaresOf !== undefined) return [squaresOf.map(single)]
   if (groups !== undefined) return equalGroups(samples, groups, cut, fixedBatch)
   const batches = microBatches(samples, cut, fixedBatch)
   return parameters > GROUPED_PARAMETERS ? [batches] : grouped(batches)
 }
 
-function equalGroups(samples: number, groups: number, cut: Cut, fixed: boolean): MicroBatch[][] {
+function equalGroups(samples: number, groups: number, cut: PointTask['cut'], fixed: boolean): MicroBatch[][] {
   const size = samples / groups
   return Array.from({ length: groups }, (_, group) =>
     microBatches(size, cut, fixed).map((batch) => ({ ...batch, start: batch.start + group * size })),
@@ -64,8 +65,8 @@ export class PointEvaluator {
   }
 
   /**
-   * Computes some groups of a task. A whole task leaves the gradient of the mean loss in its file, a part of one the sum
-   * of every group in a file of its own.
+   * Computes some groups of a task. A whole task leaves the gradient of the mean loss, or the sum of squares, in its file, a
+   * part of one the sum of every group in a file of its own.
    * @param onSamples called after each micro-batch with the number of its samples
    */
   async evaluate(
@@ -73,7 +74,7 @@ export class PointEvaluator {
     onSamples: (samples: number) => void,
   ): Promise<GroupResult[]> {
     const { data, groups } = this.splits[task.split]!
-    const all = groupsOf({ samples: data.samples, groups }, task.cut, {
+    const all = groupsOf({ samples: data.samples, groups }, task, {
       fixedBatch: this.engine.fixedBatch,
       parameters: this.layout.size,
     })
@@ -82,18 +83,20 @@ export class PointEvaluator {
     const single = whole && all.length === 1
     if (whole && !single) (this.total ??= this.gradientSum('total')).clear()
     for (let index = first; index < last; index += 1) {
-      const terms = await this.sumGroup(data, all[index]!, onSamples)
+      const terms = await this.sumGroup(data, all[index]!, task, onSamples)
       results.push({ ...terms, products: task.movements.map((movement) => this.multiply(movement)) })
       if (!whole) this.write(groupFile(task.out, index), this.group, 1)
       else if (!single) this.total!.addSum(this.group)
     }
-    if (whole) this.write(task.out, single ? this.group : this.total!, denominatorOf(results))
+    const divisor = task.squaresOf === undefined ? denominatorOf(results) : 1
+    if (whole) this.write(task.out, single ? this.group : this.total!, divisor)
     return results
   }
 
   private async sumGroup(
     data: SplitData,
     batches: readonly MicroBatch[],
+    { squaresOf }: PointTask,
     onSamples: (samples: number) => void,
   ) {
     this.group.clear()
@@ -102,7 +105,8 @@ export class PointEvaluator {
       const result = await this.engine.run(this.point.weights, data, batch)
       numerator += result.numerator
       denominator += result.denominator
-      this.group.add(result.gradient, batches.length === 1)
+      if (squaresOf === undefined) this.group.add(result.gradient, batches.length === 1)
+      else this.group.addSquares(result.gradient, result.denominator)
       onSamples(batch.count)
     }
     return { numerator, denominator }

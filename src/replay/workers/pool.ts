@@ -112,10 +112,10 @@ export class WorkerPool implements Evaluator {
     await Promise.all(this.workers.map(({ process }) => process.kill()))
   }
 
-  private groupsOf({ split, cut }: PointTask): number {
+  private groupsOf(task: PointTask): number {
     const { parameters, program, splits } = this.setup
-    const { fixedBatch } = program
-    return groupsOf(splits[split]!, cut, { fixedBatch, parameters: allocatedParameters(parameters) }).length
+    const facts = { fixedBatch: program.fixedBatch, parameters: allocatedParameters(parameters) }
+    return groupsOf(splits[task.split]!, task, facts).length
   }
 
   private begin(worker: Worker): void {
