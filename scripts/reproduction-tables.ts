@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { analyzeRun } from '../src/analysis/analyze.js'
 import type { Estimate, GroupAnalysis, RunAnalysis, SplitAnalysis } from '../src/analysis/model.js'
 import { exponent, grouped, number, percent, signed } from '../src/cli/text.js'
+import { BlockBootstrap, meanTest } from '../src/analysis/statistics/blocks.js'
 import { openResults } from '../src/tables/read.js'
 
 /** Stretches of a run that its course is told by. */
@@ -53,6 +54,12 @@ function firstOrder({ splits }: RunAnalysis): string {
   )
 }
 
+/** First and last checkpoint of each stretch. */
+function stretchesOf(intervals: number): (readonly [number, number])[] {
+  const bounds = Array.from({ length: STRETCHES + 1 }, (_, i) => Math.round((i * intervals) / STRETCHES))
+  return bounds.slice(1).map((end, i) => [bounds[i]!, end])
+}
+
 /** Mean and standard deviation over intervals, and the range. */
 function spread(shares: Float64Array): string[] {
   const mean = sum(shares) / shares.length
@@ -66,10 +73,8 @@ function spread(shares: Float64Array): string[] {
 /** The share of the parameters that help, and of those whose LCA is not zero, over the run and in stretches of it. */
 function helpingShare({ facts, splits }: RunAnalysis): string {
   const { intervals, steps } = facts
-  const bounds = Array.from({ length: STRETCHES + 1 }, (_, i) => Math.round((i * intervals) / STRETCHES))
-  const stretches = bounds.slice(1).map((end, i) => [bounds[i]!, end] as const)
   const rows = splits.flatMap(({ split, helping, hurting }) =>
-    [[0, intervals] as const, ...stretches].map(([from, to]) => {
+    [[0, intervals] as const, ...stretchesOf(intervals)].map(([from, to]) => {
       const moving = helping.map((share, t) => share / (share + hurting[t]!))
       const [mean, range] = spread(moving.subarray(from, to))
       return [
@@ -100,14 +105,12 @@ type Groups = (split: SplitAnalysis) => readonly GroupAnalysis[]
 
 /** LCA over the run with its 95 % interval, each split beside the first. */
 function groups(title: string, { facts, splits }: RunAnalysis, of: Groups): string {
-  const [train, ...others] = splits
+  const [train] = splits
   const rows = of(train!).map((group, place) => [
     group.name,
     grouped(group.parameters),
-    estimated(group.total),
-    ...others.map((split) => estimated(of(split)[place]!.total)),
+    ...splits.map((split) => estimated(of(split)[place]!.total)),
     percent(group.hurtIn / facts.intervals),
-    pValue(group.p),
     percent(group.helping / (group.helping + group.hurting)),
     percent(group.oscillation.undone),
     signed(group.oscillation.movementCosine.value),
@@ -117,12 +120,43 @@ function groups(title: string, { facts, splits }: RunAnalysis, of: Groups): stri
     'parameters',
     ...splits.map(({ split }) => `LCA ${split}`),
     'hurts in',
-    'p',
     'helping of moving',
     'undone',
     'cosine of movements',
   ]
   return markdown(`By ${title}`, head, rows)
+}
+
+/** LCA of layers in stretches of the run. */
+function layersOverTime({ facts, splits }: RunAnalysis): string {
+  const [train] = splits
+  const stretches = stretchesOf(facts.intervals)
+  const rows = train!.layers.map(({ name, lca }) => [
+    name,
+    ...stretches.map(([from, to]) => signed(sum(lca.subarray(from, to)))),
+  ])
+  const head = stretches.map(([from, to]) => `${facts.steps[from]!} to ${facts.steps[to]!}`)
+  return markdown(`Layers over time, ${train!.split}`, ['layer', ...head], rows)
+}
+
+/**
+ * Layers in the second half. Over the whole run intervals are not alike: most of the learning is in the first steps,
+ * and estimates that treat intervals as a sample are wide. In the second half they are.
+ */
+function secondHalf({ facts, splits }: RunAnalysis): string {
+  const from = Math.floor(facts.intervals / 2)
+  const bootstrap = new BlockBootstrap()
+  const halves = splits.map(({ layers }) => layers.map(({ lca }) => lca.subarray(from)))
+  const rows = splits[0]!.layers.map(({ name }, place) => [
+    name,
+    ...halves.flatMap((half) => {
+      const lca = half[place]!
+      const hurts = lca.filter((value) => value > 0).length / lca.length
+      return [estimated(bootstrap.sum(lca)), percent(hurts), pValue(meanTest(lca))]
+    }),
+  ])
+  const head = splits.flatMap(({ split }) => [`LCA ${split}`, 'hurts in', 'p'])
+  return markdown(`Layers from step ${facts.steps[from]!} on`, ['layer', ...head], rows)
 }
 
 function concentration({ splits }: RunAnalysis): string {
@@ -168,6 +202,7 @@ function correlation(value: number): string {
 
 function measures({ splits }: RunAnalysis): string {
   const [train] = splits
+  const tensorCount = train!.tensors.filter(({ role }) => role !== 'buffer').length
   const rows = train!.measures.map(({ measure, tensors, parameters }) => [
     measure,
     correlation(tensors),
@@ -175,7 +210,7 @@ function measures({ splits }: RunAnalysis): string {
   ])
   return markdown(
     'Rank correlation with LCA, train',
-    ['measure', `over ${train!.tensors.length} tensors`, 'over parameters'],
+    ['measure', `over ${tensorCount} tensors`, 'over parameters'],
     rows,
   )
 }
@@ -199,7 +234,9 @@ for (const dir of positionals) {
       firstOrder(run),
       helpingShare(run),
       groups('layer', run, ({ layers }) => layers),
-      groups('role', run, ({ roles }) => roles),
+      groups('role', run, ({ roles }) => roles.filter(({ name }) => name !== 'buffer')),
+      layersOverTime(run),
+      secondHalf(run),
       concentration(run),
       synchrony(run),
       measures(run),
