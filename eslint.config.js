@@ -12,7 +12,20 @@ const MAY_IMPORT = {
   replay: ['engines', 'trajectory', 'data', 'autodiff', 'onnx', 'tables', 'io'],
   batch: ['replay', 'engines', 'trajectory', 'data', 'autodiff', 'onnx', 'tables', 'io'],
   analysis: ['tables'],
-  cli: ['batch', 'replay', 'engines', 'trajectory', 'data', 'autodiff', 'onnx', 'tables', 'analysis', 'io'],
+  report: ['analysis'],
+  cli: [
+    'batch',
+    'replay',
+    'engines',
+    'trajectory',
+    'data',
+    'autodiff',
+    'onnx',
+    'tables',
+    'analysis',
+    'report',
+    'io',
+  ],
 }
 
 const direction = Object.entries(MAY_IMPORT).map(([folder, allowed]) => ({
@@ -36,7 +49,12 @@ export default tseslint.config(
   { ignores: ['dist', 'fixtures', 'src/onnx/proto'] },
   ...tseslint.configs.strictTypeChecked,
   {
-    languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: {
+        project: ['./tsconfig.json', './tsconfig.browser.json'],
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
     rules: {
       '@typescript-eslint/restrict-template-expressions': [
         'error',

@@ -5,13 +5,18 @@ import { build, type Plugin } from 'esbuild'
 /** What the package's `bin` runs: the command line, and the threads and processes that it starts, which lie beside it. */
 const ENTRIES = ['cli/main', 'io/hash-worker', 'io/hdf5-worker', 'replay/workers/worker-main']
 
-/** Native code, libraries that carry WebAssembly, and what only programs that import the package load: from where they are installed. */
+/**
+ * Native code, libraries that carry WebAssembly or that the report's page carries, and what only programs that import the
+ * package load: from where they are installed.
+ */
 const LEFT_OUT = [
   'onnxruntime-node',
   '@duckdb/node-api',
   'apache-arrow',
   'h5wasm',
   '@cornerstonejs/codec-libjpeg-turbo-8bit',
+  'vega',
+  'vega-lite',
 ]
 
 /** Libraries in CommonJS ask for Node.js' own modules with `require`. */
@@ -52,3 +57,16 @@ await build({
   banner: { js: REQUIRE },
   logLevel: 'warning',
 })
+
+/** The program of the report's page, for browsers: beside the modules, and beside the bundle. */
+for (const folder of ['src/report', 'bin'])
+  await build({
+    entryPoints: [`${dist}../src/report/client/main.ts`],
+    outfile: `${dist}${folder}/report-client.js`,
+    bundle: true,
+    minify: true,
+    platform: 'browser',
+    format: 'iife',
+    target: ['es2022'],
+    logLevel: 'warning',
+  })

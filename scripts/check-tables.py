@@ -20,6 +20,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+import table_sums
+
 KEY = [("split", "string"), ("interval", "int32"), ("step_from", "int64"), ("step_to", "int64")]
 SCHEMA = {
     "steps": KEY
@@ -166,7 +168,7 @@ def check_identities(tables: dict[str, pd.DataFrame]) -> None:
 
 def check_manifest(path: Path, folders: dict[str, Path], tables: dict[str, pd.DataFrame]) -> None:
     manifest = json.loads(path.read_text())
-    check(manifest.get("schema") == 2, "manifest.json: schema 2")
+    check(manifest.get("schema") == 3, "manifest.json: schema 3")
     check(all(key in manifest for key in MANIFEST_KEYS), "manifest.json: all keys are there")
     check({entry["name"] for entry in manifest["tables"]} == set(tables), "manifest.json: names the tables there are")
     for entry in manifest["tables"]:
@@ -181,6 +183,9 @@ def check_run(folders: dict[str, Path], manifest: Path) -> dict[str, pd.DataFram
     for name, folder in folders.items():
         check_schema(folder, name)
     tables = {name: read_all(folder, name) for name, folder in folders.items()}
+    for name, folder in folders.items():
+        for holds, claim in table_sums.claims(folder, name) if name in table_sums.GROUPS else ():
+            check(holds, claim)
     if failures == 0:
         check_sums(tables)
         check_identities(tables)

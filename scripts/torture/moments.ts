@@ -30,9 +30,10 @@ export function randomMoment(random: Random, duration: number): Moment {
   }
 }
 
-/** What soon is over: a part is written, totals are, the commit begins, is under way, is cleared up after. */
+/** What soon is over: a part is written, Fisher information is measured, totals are written, the commit begins, is under way, is cleared up after. */
 const EVENTS: readonly ((partial: string, out: string, partsBefore: number) => boolean)[] = [
   (partial, _out, before) => namesIn(join(partial, 'steps')).length > before,
+  (partial) => namesIn(join(partial, 'replay')).some((name) => name.startsWith('fisher-')),
   (partial) => namesIn(join(partial, 'totals')).length > 0,
   (partial) => existsSync(join(partial, 'manifest.json.tmp')) || existsSync(join(partial, 'manifest.json')),
   (_partial, out) => existsSync(join(out, 'steps')),

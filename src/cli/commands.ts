@@ -29,6 +29,20 @@ export function withCommands(parser: Argv): Argv {
     )
     .command(
       onDemand(
+        'report <results>',
+        'Write what a run says as one page: findings, figures and tables',
+        async () => (await import('./report.js')).reportCommand,
+      ),
+    )
+    .command(
+      onDemand(
+        'figures <results>',
+        "Draw the report's figures as files, for papers: SVG, PNG or Vega-Lite",
+        async () => (await import('./figures.js')).figuresCommand,
+      ),
+    )
+    .command(
+      onDemand(
         'query <results> [sql]',
         'Ask the tables of a results folder in SQL, or list them',
         async () => (await import('./query.js')).queryCommand,
