@@ -8,7 +8,7 @@ import { findAll } from './findings/find.js'
 import { analyzeGroup, joinSeries, joinTotals, meanOf, type GroupSeries } from './groups.js'
 import { correlateMeasures } from './measures.js'
 import type { GroupAnalysis, RunAnalysis, RunFacts, TensorAnalysis } from './model.js'
-import { analyzeParameters, tensorSums, type TensorSums } from './parameters.js'
+import { analyzeParameters, emptySums, tensorSums, type TensorSums } from './parameters.js'
 import { readSeries, type RunSeries, type SplitSeries, type TensorSeries } from './series.js'
 import { BlockBootstrap, sumOf } from './statistics/blocks.js'
 import { analyzeSynchrony } from './synchrony.js'
@@ -81,7 +81,9 @@ class SplitAnalyzer {
   async context(): Promise<SplitContext> {
     const { series, run, query } = this
     const { split } = series
-    const sums = new Map((await tensorSums(query, split)).map((sum) => [sum.tensor, sum]))
+    const known = new Map((await tensorSums(query, split)).map((sum) => [sum.tensor, sum]))
+    // a tensor without elements has no rows in `totals`
+    const sums = new Map(series.tensors.map(({ tensor }) => [tensor, known.get(tensor) ?? emptySums(tensor)]))
     const layers = this.groups(sums, ({ layer }) => layer)
     const tensors = series.tensors.map((tensor) => this.tensor(tensor, sums.get(tensor.tensor)!))
     const trained = tensors.filter(({ role }) => role !== 'buffer').map(({ name }) => name)
@@ -149,7 +151,12 @@ class SplitAnalyzer {
       role: series.role,
       gradientNorm: meanOf(series.gradient_norm),
       updateNorm: meanOf(series.update_norm),
-      relativeUpdate: meanOf(series.update_norm.map((norm, t) => norm / series.weight_norm[t]!)),
+      // of weights that are all zero, as biases are at first, there is none
+      relativeUpdate: meanOf(
+        series.update_norm.map((norm, t) =>
+          series.weight_norm[t]! > 0 ? norm / series.weight_norm[t]! : NaN,
+        ),
+      ),
       cosine: meanOf(series.cosine),
       pathLength,
       efficiency: sums.distance / pathLength,

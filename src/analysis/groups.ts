@@ -1,7 +1,7 @@
 import type { GroupAnalysis, Oscillation } from './model.js'
 import type { TensorSeries } from './series.js'
 import type { BlockBootstrap } from './statistics/blocks.js'
-import { meanTest, sumOf, within } from './statistics/blocks.js'
+import { tendencyTest, sumOf, within } from './statistics/blocks.js'
 
 /** Sums of columns of `totals` over the parameters of a tensor. */
 export interface TensorTotals {
@@ -93,7 +93,7 @@ export function analyzeGroup(
     total: bootstrap.sum(series.lca),
     firstOrderTotal: sumOf(series.firstOrder),
     hurtIn: series.lca.reduce((count, value) => count + Number(value > 0), 0),
-    p: meanTest(series.lca),
+    p: tendencyTest(series.lca),
     helping: meanOf(series.helping),
     hurting: meanOf(series.hurting),
     oscillation: oscillationOf(series, totals, bootstrap),

@@ -6,6 +6,8 @@ import { spearman } from './statistics/spearman.js'
 
 /** Of more parameters than this an even choice is ranked. */
 const MOST_RANKED = 1_000_000
+/** 2^32 over the golden ratio: its multiples, modulo 2^32, are spread evenly, and in step with no shape (Knuth 1973). */
+const GOLDEN = 2_654_435_769
 
 /** How each measure ranks tensors, the larger the more important. */
 const OF_TENSORS: Readonly<Record<Measure, (tensor: TensorAnalysis) => number>> = {
@@ -70,11 +72,12 @@ async function parameterColumns(
   trained: readonly TensorAnalysis[],
 ): Promise<ParameterColumns> {
   const parameters = trained.reduce((sum, tensor) => sum + tensor.parameters, 0)
-  const every = Math.max(1, Math.ceil(parameters / MOST_RANKED))
+  const bound = Math.ceil(2 ** 32 * Math.min(1, MOST_RANKED / parameters))
   const names = list(trained.map(({ name }) => name))
   const { columns } = await query.columns(
     `select lca, movement, path_length, fisher from totals
-     where split = ${text(split)} and list_contains(${names}, tensor) and "index" % ${every} = 0`,
+     where split = ${text(split)} and list_contains(${names}, tensor) 
+       and ("index"::bigint * ${GOLDEN}) % ${2 ** 32} < ${bound}`,
   )
   const column = (name: string): ArrayLike<number> => columns[name] as Float64Array
   return {

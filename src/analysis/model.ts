@@ -86,7 +86,7 @@ export interface GroupAnalysis {
   readonly firstOrderTotal: number
   /** Intervals in which its LCA is above zero. */
   readonly hurtIn: number
-  /** p-value, two-sided, of LCA per interval having mean zero; NaN where the run is too short. */
+  /** p-value, two-sided, of LCA having no tendency over the run; NaN where it is too short. */
   readonly p: number
   /** Mean over intervals of the share of its parameters that help, hurt. */
   readonly helping: number
@@ -152,7 +152,10 @@ export interface Synchrony {
   readonly observed: number
   readonly expected: number
   readonly p: number
-  /** Pairs of layers by place in `layers`: share of coinciding peaks over what chance gives (1 is chance). */
+  /**
+   * Pairs of layers by place in `layers`: share of coinciding peaks over what chance gives (1 is chance; NaN where they never
+   * peak near each other).
+   */
   readonly pairs: readonly (readonly number[])[]
 }
 

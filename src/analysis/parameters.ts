@@ -25,6 +25,12 @@ export interface TensorSums extends TensorTotals {
   readonly fisher: number
 }
 
+/** Those of a tensor that has no parameters. */
+export function emptySums(tensor: string): TensorSums {
+  const none = { movementFlips: 0, gradientFlips: 0, lcaFlips: 0, undone: 0 }
+  return { tensor, ...none, distance: 0, synapticIntelligence: 0, fisher: NaN }
+}
+
 /** Sums over the parameters of each tensor, in no order. */
 export function tensorSums(query: Query, split: string): Promise<TensorSums[]> {
   return query.rows<TensorSums>(

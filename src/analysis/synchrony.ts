@@ -1,10 +1,12 @@
 import { Random } from '../random.js'
 import type { Synchrony } from './model.js'
-import { FEWEST_INTERVALS } from './statistics/blocks.js'
+import { FEWEST_INTERVALS, sumOf } from './statistics/blocks.js'
 
-/** Permutations at most and at least, and about how many peaks are counted in all of them. */
-const PERMUTATIONS = { most: 9999, least: 1999, work: 3e8 } as const
+/** Permutations at most and at least, and about how many peaks and shifts all of them have. */
+const PERMUTATIONS = { most: 4999, least: 1999, work: 1e8 } as const
 const SEED = 20190904
+/** Intervals within which peaks are shifted, about. */
+const WINDOW = 10
 
 /** A layer that may peak. */
 export interface LayerLca {
@@ -15,9 +17,10 @@ export interface LayerLca {
 
 /**
  * Whether layers learn most in the same intervals (Lan et al. 2019, section 4.3). A layer peaks in an interval in which
- * its LCA is below zero and below that of both neighbours. Chance is what shifting each layer's peaks in time by a random
- * number of intervals of its own gives (circular shifts: how often a layer peaks, and how its peaks follow each other,
- * stays). The p-value is of the number of pairs of layers that peak together, one-sided.
+ * its LCA is below zero and below that of both neighbours. Chance is what shifting each layer's peaks by random numbers
+ * of intervals of its own gives, round in a circle within windows of about 10 intervals: how often a layer peaks in each
+ * part of the run stays, so that layers that all peak more often late, or not at all while the loss falls smoothly, are
+ * not taken for layers that peak together. The p-value is of the number of pairs of layers that peak together, one-sided.
  * @returns undefined of fewer than two layers that peak, or fewer than 20 intervals
  */
 export function analyzeSynchrony(layers: readonly LayerLca[]): Synchrony | undefined {
@@ -27,15 +30,16 @@ export function analyzeSynchrony(layers: readonly LayerLca[]): Synchrony | undef
   const intervals = layers[0]?.lca.length ?? 0
   if (peaking.length < 2 || intervals < FEWEST_INTERVALS) return undefined
   const peaks = peaking.map((layer) => layer.peaks)
-  const places = peaks.map(placesOf)
-  const pairs = pairRatios(peaks, places)
+  const windows = windowsOf(intervals)
+  const places = peaks.map((layer) => windows.map((window) => placesOf(layer, window)))
+  const pairs = pairCounts(peaks, windows)
   return {
     layers: peaking.map(({ layer }) => layer),
     peaks,
     coincident: Float64Array.from({ length: intervals }, (_, t) => peaks.reduce((sum, p) => sum + p[t]!, 0)),
-    ...shares(places, pairs, intervals),
-    p: permutationTest(places, intervals),
-    pairs,
+    ...shares(pairs),
+    p: permutationTest(places, windows),
+    pairs: pairs.map((row) => row.map(({ together, chance }) => together / chance)),
   }
 }
 
@@ -46,64 +50,101 @@ export function peaksOf(lca: Float64Array): Uint8Array {
   )
 }
 
-function placesOf(peaks: Uint8Array): Uint32Array {
-  return Uint32Array.from([...peaks.keys()].filter((t) => peaks[t] === 1))
+/** Neighbouring intervals: from the first up to, not including, the last. */
+interface Window {
+  readonly from: number
+  readonly to: number
 }
 
-/** Peaks that two layers share over the number that chance gives. */
-function pairRatios(peaks: readonly Uint8Array[], places: readonly Uint32Array[]): number[][] {
-  const intervals = peaks[0]!.length
-  return places.map((a) =>
-    peaks.map((b, other) => {
-      const together = a.reduce((sum, t) => sum + b[t]!, 0)
-      return (together * intervals) / (a.length * places[other]!.length)
-    }),
-  )
+/** Windows of nearly equal length, together all intervals. */
+function windowsOf(intervals: number): Window[] {
+  const count = Math.max(1, Math.round(intervals / WINDOW))
+  const end = (window: number): number => Math.floor((window * intervals) / count)
+  return Array.from({ length: count }, (_, window) => ({ from: end(window), to: end(window + 1) }))
+}
+
+function placesOf(peaks: Uint8Array, { from, to }: Window): Uint32Array {
+  const places: number[] = []
+  for (let t = from; t < to; t += 1) if (peaks[t] === 1) places.push(t)
+  return Uint32Array.from(places)
+}
+
+/** Two layers: peaks of both, peaks that they share, and how many of them chance gives. */
+interface Pair {
+  readonly peaks: number
+  readonly together: number
+  readonly chance: number
+}
+
+function pairCounts(peaks: readonly Uint8Array[], windows: readonly Window[]): Pair[][] {
+  const within = peaks.map((layer) => windows.map(({ from, to }) => sumOf(layer.subarray(from, to))))
+  const pairs: Pair[][] = []
+  for (let i = 0; i < peaks.length; i += 1)
+    pairs.push(
+      peaks.map((layer, j) =>
+        j < i ? pairs[j]![i]! : pairOf([peaks[i]!, layer], [within[i]!, within[j]!], windows),
+      ),
+    )
+  return pairs
+}
+
+/** @param within peaks of each in each window */
+function pairOf(
+  [a, b]: readonly [Uint8Array, Uint8Array],
+  [withinA, withinB]: readonly [readonly number[], readonly number[]],
+  windows: readonly Window[],
+): Pair {
+  let [together, chance] = [0, 0]
+  for (let t = 0; t < a.length; t += 1) together += a[t]! & b[t]!
+  for (let w = 0; w < windows.length; w += 1)
+    chance += (withinA[w]! * withinB[w]!) / (windows[w]!.to - windows[w]!.from)
+  return { peaks: sumOf(withinA) + sumOf(withinB), together, chance }
 }
 
 /** Dice's coefficient, 2 |a and b| / (|a| + |b|), mean over pairs, as found and as expected by chance. */
-function shares(
-  places: readonly Uint32Array[],
-  ratios: readonly (readonly number[])[],
-  intervals: number,
-): Pick<Synchrony, 'observed' | 'expected'> {
-  let [observed, expected, pairs] = [0, 0, 0]
-  for (let a = 0; a < places.length; a += 1) {
-    for (let b = a + 1; b < places.length; b += 1) {
-      const [countA, countB] = [places[a]!.length, places[b]!.length]
-      const chance = (2 * countA * countB) / intervals / (countA + countB)
-      expected += chance
-      observed += chance * ratios[a]![b]!
-      pairs += 1
-    }
-  }
-  return { observed: observed / pairs, expected: expected / pairs }
+function shares(pairs: readonly (readonly Pair[])[]): Pick<Synchrony, 'observed' | 'expected'> {
+  const different = pairs.flatMap((row, i) => row.slice(i + 1))
+  const mean = (of: (pair: Pair) => number): number =>
+    different.reduce((sum, pair) => sum + (2 * of(pair)) / pair.peaks, 0) / different.length
+  return { observed: mean(({ together }) => together), expected: mean(({ chance }) => chance) }
 }
 
-function permutationTest(places: readonly Uint32Array[], intervals: number): number {
+/** Places of peaks by layer and window. */
+type Places = readonly (readonly Uint32Array[])[]
+
+function permutationTest(places: Places, windows: readonly Window[]): number {
   const random = Random.ofSeed(SEED)
-  const peaks = places.reduce((sum, { length }) => sum + length, 0)
-  const wanted = Math.floor(PERMUTATIONS.work / peaks)
+  const peaks = places.reduce((sum, layer) => layer.reduce((all, { length }) => all + length, sum), 0)
+  const wanted = Math.floor(PERMUTATIONS.work / (peaks + places.length * windows.length))
   const permutations = Math.min(PERMUTATIONS.most, Math.max(PERMUTATIONS.least, wanted))
-  const found = pairsTogether(places, intervals, () => 0)
+  const found = pairsTogether(places, windows, () => 0)
+  // all but equally likely, to a few parts in 10^9, and much quicker than exactly
+  const shiftOf = (width: number): number => Math.floor(random.next() * (width / 2 ** 32))
   let atLeast = 0
   for (let i = 0; i < permutations; i += 1)
-    atLeast += Number(pairsTogether(places, intervals, () => random.below(intervals)) >= found)
+    atLeast += Number(pairsTogether(places, windows, shiftOf) >= found)
   return (1 + atLeast) / (1 + permutations)
 }
 
-/** Pairs of layers that peak in one interval, over all intervals, when each layer's peaks are shifted. */
-function pairsTogether(places: readonly Uint32Array[], intervals: number, shiftOf: () => number): number {
-  const counts = new Uint32Array(intervals)
+/** Pairs of layers that peak in one interval, over all intervals, when each layer's peaks are shifted in each window. */
+function pairsTogether(
+  places: Places,
+  windows: readonly Window[],
+  shiftOf: (width: number) => number,
+): number {
+  const counts = new Uint32Array(windows.at(-1)!.to)
   let pairs = 0
   for (const layer of places) {
-    const shift = shiftOf()
-    for (const place of layer) {
-      const moved = place + shift
-      const t = moved >= intervals ? moved - intervals : moved
-      // with those that peak there already
-      pairs += counts[t]!
-      counts[t]! += 1
+    for (let w = 0; w < windows.length; w += 1) {
+      const { from, to } = windows[w]!
+      const shift = shiftOf(to - from)
+      for (const place of layer[w]!) {
+        const moved = place + shift
+        const t = moved >= to ? moved - (to - from) : moved
+        // with those that peak there already
+        pairs += counts[t]!
+        counts[t]! += 1
+      }
     }
   }
   return pairs

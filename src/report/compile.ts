@@ -20,8 +20,12 @@ const SILENT = {
 
 /** A Vega-Lite specification as the Vega that draws it. */
 export function toVega(spec: TopLevelSpec): Spec {
-  return compile(spec, { logger: SILENT }).spec
+  const vega: Spec = compile(spec, { logger: SILENT }).spec
+  return { ...vega, config: { ...vega.config, legend: { ...vega.config?.legend, ...SIDE_BY_SIDE } } }
 }
+
+/** Room between legends that lie side by side, of which Vega knows and Vega-Lite's schema does not. */
+const SIDE_BY_SIDE = { layout: { top: { anchor: 'start', direction: 'horizontal', margin: 20 } } } as const
 
 /** The Vega of a figure on a page: as wide as its container, on the page's background and in its font. */
 export function toPageVega(spec: TopLevelSpec): Spec {

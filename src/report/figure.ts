@@ -73,8 +73,6 @@ const CONFIG: Config = {
     columnPadding: 16,
     padding: 0,
     offset: 12,
-    // Vega knows it, and Vega-Lite's types don't: room between legends side by side
-    layout: { top: { anchor: 'start', direction: 'horizontal', margin: 20 } } as never,
   },
   header: { labelColor: LIGHT.ink, titleColor: LIGHT.muted },
 }

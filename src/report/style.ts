@@ -165,10 +165,11 @@ footer.frame { margin-top: 4rem; padding-block: 1.5rem 3rem; border-top: 1px sol
   h2, h3, .reading { break-after: avoid; }
   .scroller { overflow: visible; max-height: none; }
   thead th { position: static; }
-  table { font-size: 6.5pt; }
-  th, td { padding: 0.15rem 0.3rem; }
-  th button::after { width: 0; }
-  th, th button, tbody th { white-space: normal; overflow-wrap: anywhere; }
+  table { font-size: 6pt; }
+  th, td { padding: 0.12rem 0.22rem; }
+  th, tbody th { white-space: normal; max-width: 9rem; }
+  th button { max-width: none; margin: 0; padding: 0; white-space: normal; }
+  th button::after { display: none; }
   a { color: inherit; text-decoration: none; }
 }
 `

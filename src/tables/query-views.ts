@@ -61,9 +61,10 @@ export function list(texts: readonly string[]): string {
   return `[${texts.map(text).join(', ')}]`
 }
 
-/** A string in SQL. */
+/** A string in SQL, which itself ends at a zero character: that is put in by a function. */
 export function text(value: string): string {
-  return `'${value.replaceAll("'", "''")}'`
+  const parts = value.split('\0').map((part) => `'${part.replaceAll("'", "''")}'`)
+  return parts.length === 1 ? parts[0]! : `(${parts.join(' || chr(0) || ')})`
 }
 
 /** A name in SQL. */

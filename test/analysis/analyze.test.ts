@@ -95,6 +95,31 @@ describe('the analysis of a run', () => {
     expect(tensor!.fisher).to.be.NaN
   })
 
+  it('leaves out of relative updates the intervals in which weights are zero, as biases are at first', async () => {
+    const run = { ...noiseRun('zero', 25, LAYERS), weightNorm: (t: number) => (t === 0 ? 0 : 10) }
+    const [tensor] = (await analyze(run)).splits[0]!.tensors
+    const moves = range(24).map((t) => norm(places(LAYERS[0]!).map((p) => run.movement(t + 1, 0, p))))
+    expect(tensor!.relativeUpdate).to.be.closeTo(sum(moves) / 24 / 10, 1e-12)
+  })
+
+  it('takes names as they are, and tensors without elements', async () => {
+    const tensors = [`it's; "drop" --`, 'zero\0\u001b[31m', '__proto__'].map((name): MadeTensor => ({
+      tensor: name,
+      layer: name,
+      role: 'weight',
+      units: 2,
+      perUnit: 2,
+    }))
+    const empty: MadeTensor = { tensor: 'empty', layer: 'empty', role: 'weight', units: 0, perUnit: 1 }
+    const { splits } = await analyze(noiseRun('names', 25, [...tensors, empty]))
+    const { layers, parameters, units } = splits[0]!
+    expect(layers.map(({ name }) => name)).to.deep.equal([...tensors.map(({ tensor }) => tensor), 'empty'])
+    expect(layers.map(({ parameters: count }) => count)).to.deep.equal([4, 4, 4, 0])
+    expect(layers[1]!.oscillation.movementFlips).to.be.within(0.3, 0.7)
+    expect(parameters.parameters).to.equal(12)
+    expect(units.tensors.map(({ tensor }) => tensor)).to.deep.equal(tensors.map(({ tensor }) => tensor))
+  })
+
   it('ranks other measures beside LCA', async () => {
     const run = {
       ...noiseRun('ranks', 25, LAYERS),
@@ -206,6 +231,32 @@ describe('synchrony', () => {
     })
     expect(ps.filter((p) => p < 0.05).length).to.be.at.most(12)
     expect(ps.filter((p) => p < 0.5).length).to.be.within(35, 65)
+  })
+
+  it('does not take for synchrony that no layer peaks while the loss falls smoothly', () => {
+    const random = new Random('smooth, then noisy')
+    const tests = range(30).map(() => {
+      const layers = range(6).map((i) => ({
+        layer: String(i),
+        lca: Float64Array.from(normals(random, 200), (value, t) => (t < 80 ? t - 100 : value)),
+      }))
+      return analyzeSynchrony(layers)!
+    })
+    expect(tests.filter(({ p }) => p < 0.05).length).to.be.at.most(5)
+    const [observed, expected] = [sum(tests.map((s) => s.observed)), sum(tests.map((s) => s.expected))]
+    expect(observed / expected).to.be.within(0.95, 1.05)
+  })
+
+  it('finds two layers that always peak together', () => {
+    const random = new Random('two')
+    const lca = Float64Array.from(normals(random, 200))
+    const noise = normals(random, 200)
+    const { p, observed } = analyzeSynchrony([
+      { layer: 'a', lca },
+      { layer: 'b', lca: lca.map((value, t) => value + 1e-6 * noise[t]!) },
+    ])!
+    expect(observed).to.be.above(0.95)
+    expect(p).to.be.below(0.001)
   })
 
   it('says nothing of one layer or of few intervals', () => {

@@ -60,7 +60,19 @@ describe('findings', () => {
     const [finding, ...others] = ofKind(analysis, 'memorising-layer')
     expect(others).to.be.empty
     expect(finding).to.include({ layer: 'middle', split: 'val' })
-    expect(finding!.advice).to.match(/lowest at step (9|1[0-2]): stop there/)
+    expect(finding!.advice).to.match(/best at step (9|1[0-2]): freeze it/)
+  })
+
+  it('do not advise to stop before the start where a layer never helped', async () => {
+    const base = noiseRun('memorises at once', INTERVALS, LAYERS)
+    const analysis = await analyze({
+      ...base,
+      lca: (split, t, tensor) =>
+        (tensor >= 2 && tensor < 4 && split === 1 ? 1e-3 : -1e-3) * (1 + ((7 * t) % 5) / 10),
+    })
+    expect(ofKind(analysis, 'memorising-layer')[0]!.advice).to.equal(
+      'It never helped on val: freeze it from the start, or regularise it more.',
+    )
   })
 
   it('name a layer that goes back and forth', async () => {
@@ -160,6 +172,22 @@ describe('findings', () => {
     expect(ofKind(analysis, 'jump')[0]).to.include({ layer: 'last' })
     expect(ofKind(analysis, 'jump')[0]!.text).to.match(/from step 60 to 61/)
     expect(analysis.findings[0]!.kind).to.equal('not-conserved')
+  })
+
+  it('do not take for a jump that all changes are large at first', async () => {
+    const base = noiseRun('large at first', INTERVALS, LAYERS)
+    const decay = (t: number): number => 100 ** (-t / INTERVALS)
+    const analysis = await analyze({
+      ...base,
+      lca: (split, t, tensor, p) => decay(t) * base.lca(split, t, tensor, p),
+    })
+    const changes = analysis.splits[0]!.lca
+    const [most, typical] = [Math.max(...changes), changes.map(Math.abs).sort()[INTERVALS / 2]!]
+    const { losses } = analysis.splits[0]!
+    // so that only its neighbours tell
+    expect(most).to.be.above(20 * typical)
+    expect(most).to.be.above(0.2 * (Math.max(...losses) - Math.min(...losses)))
+    expect(ofKind(analysis, 'jump')).to.be.empty
   })
 
   it('say that checkpoints are too far apart', async () => {

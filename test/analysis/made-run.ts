@@ -26,6 +26,8 @@ export interface MadeRun {
   /** Intervals that converge; all without. */
   readonly converged?: (interval: number) => boolean
   readonly stride?: number
+  /** Of every tensor; 10 without. */
+  readonly weightNorm?: (interval: number) => number
 }
 
 /** Independent normal numbers for everything; what a test plants replaces a part of it. */
@@ -160,7 +162,7 @@ function tensorRow(run: MadeRun, { split, t, i, tensor }: TensorPlace): Omit<Bat
     cosine: -cosine(gradient, movement),
     cosine_previous: -cosine(gradientBefore, movement),
     cosine_movement: cosine(before, movement),
-    weight_norm: 10,
+    weight_norm: run.weightNorm?.(t) ?? 10,
     lca_se: NaN,
   }
 }

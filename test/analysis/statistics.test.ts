@@ -1,7 +1,8 @@
 import { expect } from 'chai'
-import { BlockBootstrap, meanTest } from '../../src/analysis/statistics/blocks.js'
+import { BlockBootstrap, tendencyTest } from '../../src/analysis/statistics/blocks.js'
 import { holm } from '../../src/analysis/statistics/holm.js'
-import { limited, quantile } from '../../src/analysis/statistics/quantile.js'
+import { quantile } from '../../src/analysis/statistics/quantile.js'
+import { signedRanks } from '../../src/analysis/statistics/signed-ranks.js'
 import { spearman } from '../../src/analysis/statistics/spearman.js'
 import { studentQuantile, studentTwoSided } from '../../src/analysis/statistics/student.js'
 import { Random } from '../support/random.js'
@@ -43,7 +44,7 @@ describe('tests of the mean of a series', () => {
       const bootstrap = new BlockBootstrap()
       for (let run = 0; run < 600; run += 1) {
         const series = autoregressive(random, 200, memory)
-        rejected += Number(meanTest(series) < 0.05)
+        rejected += Number(tendencyTest(series) < 0.05)
         const { low, high } = bootstrap.sum(series)
         covered += Number(low <= 0 && high >= 0)
       }
@@ -55,8 +56,8 @@ describe('tests of the mean of a series', () => {
 
   it('find a mean of half a standard deviation', () => {
     const series = autoregressive(new Random('half'), 200, 0).map((value) => value + 0.5)
-    expect(meanTest(series)).to.be.below(1e-3)
-    expect(meanTest(series, 0.5)).to.be.above(0.01)
+    expect(tendencyTest(series)).to.be.below(1e-3)
+    expect(tendencyTest(series, 0.5)).to.be.above(0.01)
     const { value, low, high } = new BlockBootstrap().mean(series)
     expect(low).to.be.within(0.2, value)
     expect(high).to.be.within(value, 0.8)
@@ -64,10 +65,10 @@ describe('tests of the mean of a series', () => {
 
   it('say nothing of series that are short, constant or have a NaN', () => {
     const long = autoregressive(new Random('short'), 19, 0)
-    expect(meanTest(long)).to.be.NaN
+    expect(tendencyTest(long)).to.be.NaN
     expect(new BlockBootstrap().sum(long).low).to.be.NaN
-    expect(meanTest(new Float64Array(100).fill(1))).to.be.NaN
-    expect(meanTest(Float64Array.from({ length: 100 }, (_, i) => (i === 7 ? NaN : i % 5)))).to.be.NaN
+    expect(tendencyTest(new Float64Array(100).fill(1))).to.be.NaN
+    expect(tendencyTest(Float64Array.from({ length: 100 }, (_, i) => (i === 7 ? NaN : i % 5)))).to.be.NaN
   })
 
   it('give the same interval every time', () => {
@@ -118,10 +119,6 @@ describe('quantiles', () => {
     expect([0, 0.25, 0.5, 1].map((share) => quantile(sorted, share))).to.deep.equal([1, 1.75, 3, 8])
     expect(quantile(new Float64Array(0), 0.5)).to.be.NaN
   })
-
-  it('limit what stands out', () => {
-    expect([...limited(Float64Array.of(1, -2, 100, 1, -50))]).to.deep.equal([1, -2, 6, 1, -6])
-  })
 })
 
 function autoregressive(random: Random, length: number, memory: number): Float64Array {
@@ -129,3 +126,23 @@ function autoregressive(random: Random, length: number, memory: number): Float64
   const values = normals(random, length + 50).map((value) => (last = memory * last + value))
   return Float64Array.from(range(length), (i) => values[i + 50]!)
 }
+
+describe("Wilcoxon's signed ranks", () => {
+  // scipy.stats.wilcoxon(values, method='exact')
+  for (const [values, p] of [
+    [[1, 2, 3, 4, 5, 6], 0.03125],
+    [[-1, 2, 3, 4, 5, 6], 0.0625],
+    [[0.5, -1.5, 2.5, -3.5, 4.5, 5.5, 6.5, -0.25], 0.25],
+    [[-9, 8, -7, 6, -5, 4, -3, 2, -1], 0.8203125],
+  ] as const) {
+    it(`of ${values.join(', ')} have the p-value ${p}`, () => {
+      expect(signedRanks(Float64Array.from(values)).p).to.be.closeTo(p, 1e-12)
+    })
+  }
+
+  it('leave zeros out and share ranks', () => {
+    expect(signedRanks(Float64Array.of(0, 0, 0))).to.deep.equal({ p: 1, side: 0 })
+    expect(signedRanks(Float64Array.of(1, -1, 0))).to.deep.equal({ p: 1, side: 0 })
+    expect(signedRanks(Float64Array.of(3, 3, -1)).side).to.equal(4)
+  })
+})

@@ -8,8 +8,11 @@ const PLACES = [
   '/usr/bin/google-chrome-stable',
 ]
 
-/** Where Chromium is: what the variable CHROMIUM names, or one of the usual places; undefined where there is none. */
-export const CHROMIUM = process.env.CHROMIUM ?? PLACES.find((path) => existsSync(path))
+/**
+ * Where Chromium is: what the variable CHROMIUM names (nothing where it is empty), or one of the usual places; undefined
+ * where there is none.
+ */
+export const CHROMIUM = (process.env.CHROMIUM ?? PLACES.find((path) => existsSync(path))) || undefined
 
 /** A suite that drives a browser; where there is none the suite is skipped and its title says so. */
 export function describeWithChromium(title: string, body: (browser: () => Browser) => void): void {

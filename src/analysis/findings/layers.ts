@@ -1,6 +1,6 @@
 import { defined } from '../groups.js'
-import type { GroupAnalysis } from '../model.js'
-import { meanTest, sumOf } from '../statistics/blocks.js'
+import type { GroupAnalysis, RunFacts } from '../model.js'
+import { tendencyTest, sumOf } from '../statistics/blocks.js'
 import { shareOf, type RunContext, type SplitContext, type Tested } from './candidate.js'
 import { estimated, percent, short, signed } from './text.js'
 
@@ -60,9 +60,7 @@ export function memorisingLayers({ facts, splits }: RunContext): Tested[] {
               text:
                 `Layer ${layer.name} memorises: it helped on ${train!.analysis.split} by ${estimated(trained.total)} ` +
                 `and hurt on ${analysis.split} by ${estimated(layer.total)}.`,
-              advice:
-                `Its LCA on ${analysis.split} was lowest at ${facts.stepUnit} ${facts.steps[lowestAt(layer)]!}: ` +
-                'stop there, or freeze it or regularise it more from then on.',
+              advice: memorisingAdvice(facts, analysis.split, lowestAt(layer)),
               weight: 1 + shareOf(analysis, layer.name),
               split: analysis.split,
               layer: layer.name,
@@ -72,6 +70,13 @@ export function memorisingLayers({ facts, splits }: RunContext): Tested[] {
       }
     }),
   )
+}
+
+function memorisingAdvice({ stepUnit, steps }: RunFacts, split: string, lowest: number): string {
+  return lowest === 0
+    ? `It never helped on ${split}: freeze it from the start, or regularise it more.`
+    : `What it had done for ${split} was best at ${stepUnit} ${steps[lowest]!}: freeze it or regularise it more from then on, ` +
+        'or stop there if other layers do the same.'
 }
 
 /** The checkpoint at which cumulative LCA was lowest. */
@@ -91,7 +96,7 @@ export function oscillatingLayers({ splits }: RunContext): Tested[] {
     const { movementCosine, movementFlips, undone } = layer.oscillation
     return {
       family: 'oscillation',
-      p: meanTest(defined(layers[place]!.cosineMovement)),
+      p: tendencyTest(defined(layers[place]!.cosineMovement)),
       finding:
         movementCosine.value < OSCILLATES
           ? {
@@ -119,7 +124,7 @@ export function laggingLayers({ splits }: RunContext, hurting: ReadonlySet<strin
     const [now, before] = layer.oscillation.cosineAtLag
     return {
       family: 'lag',
-      p: meanTest(defined(cosinePrevious.map((value, t) => value - cosine[t]!))),
+      p: tendencyTest(defined(cosinePrevious.map((value, t) => value - cosine[t]!))),
       finding:
         hurting.has(layer.name) && before > now && before > 0
           ? {

@@ -1,8 +1,9 @@
 import { firstOrderErrors } from '../approximation.js'
 import { curvatureWarnings } from '../curvature.js'
+import { defined } from '../groups.js'
 import type { TensorAnalysis, TensorUnits } from '../model.js'
-import { BlockBootstrap, FEWEST_INTERVALS, meanTest, sumOf, within } from '../statistics/blocks.js'
-import { limited, quantile } from '../statistics/quantile.js'
+import { BlockBootstrap, FEWEST_INTERVALS, tendencyTest, sumOf, within } from '../statistics/blocks.js'
+import { quantile } from '../statistics/quantile.js'
 import type { Counted, RunContext, Tested } from './candidate.js'
 import { counted, estimated, listed, percent, short, signed } from './text.js'
 
@@ -41,12 +42,13 @@ export function synchronousLayers({ splits }: RunContext): Tested[] {
 /** How many of the parameters that moved the loss help in an interval. */
 export function helpingShare({ splits }: RunContext): Tested[] {
   const { analysis } = splits[0]!
-  const shares = analysis.helping.map((helping, t) => helping / (helping + analysis.hurting[t]!))
+  // NaN in an interval in which nothing moved the loss, such as the first of a warm-up
+  const shares = defined(analysis.helping.map((helping, t) => helping / (helping + analysis.hurting[t]!)))
   const mean = within(new BlockBootstrap().mean(shares), 0, 1)
   return [
     {
       family: 'helping-share',
-      p: meanTest(shares, 0.5),
+      p: tendencyTest(shares, 0.5),
       finding: {
         kind: 'helping-share',
         text:
@@ -71,7 +73,7 @@ export function concentratedLearning({ splits }: RunContext): Tested[] {
   return [
     {
       family: 'concentration',
-      p: meanTest(limited(analysis.lca)),
+      p: tendencyTest(analysis.lca),
       finding:
         sumOf(analysis.lca) < 0 && halfShare < FEW
           ? {
@@ -98,7 +100,7 @@ export function misleadingFirstOrder({ splits }: RunContext): Tested[] {
   return [
     {
       family: 'first-order',
-      p: meanTest(limited(firstOrderErrors(series))),
+      p: tendencyTest(firstOrderErrors(series)),
       finding:
         relativeError > FIRST_ORDER_OFF || sure.length > 0
           ? {
@@ -180,6 +182,9 @@ function named({ dead }: TensorUnits): string {
 const JUMP = 0.2
 /** And if it is so many times the median change, which chance does not give, however heavy its tails. */
 const JUMP_OVER_MEDIAN = 20
+/** And so many times the median change of its neighbours: early in training all changes are large. */
+const JUMP_OVER_NEIGHBOURS = 5
+const NEIGHBOURS = 10
 
 /** An interval in which the loss jumped up. It was measured, so there is nothing to test. */
 export function jumps({ facts, splits }: RunContext): Counted[] {
@@ -192,8 +197,9 @@ export function jumps({ facts, splits }: RunContext): Counted[] {
     losses.reduce((most, loss) => Math.max(most, loss)) -
     losses.reduce((least, loss) => Math.min(least, loss))
   const typical = quantile(changes.map(Math.abs).sort(), 0.5)
-  if (!(rise >= JUMP * range && rise >= JUMP_OVER_MEDIAN * typical) || changes.length < FEWEST_INTERVALS)
-    return []
+  const standsOut =
+    rise >= JUMP_OVER_MEDIAN * typical && rise >= JUMP_OVER_NEIGHBOURS * typicalNear(changes, at)
+  if (!(rise >= JUMP * range && standsOut) || changes.length < FEWEST_INTERVALS) return []
   const worst = layers.reduce((most, layer) => (layer.lca[at]! > most.lca[at]! ? layer : most))
   const overshot = series.first_order[at]! < 0
   return [
@@ -210,6 +216,12 @@ export function jumps({ facts, splits }: RunContext): Counted[] {
       figure: 'loss',
     },
   ]
+}
+
+/** Median size of the changes around one, itself left out. */
+function typicalNear(changes: Float64Array, at: number): number {
+  const near = changes.filter((_, t) => t !== at && Math.abs(t - at) <= NEIGHBOURS)
+  return quantile(near.map(Math.abs).sort(), 0.5)
 }
 
 /** Where the numbers themselves are not to be trusted. */

@@ -1,69 +1,105 @@
 import { Random } from '../../random.js'
 import type { Estimate } from '../model.js'
 import { quantile } from './quantile.js'
+import { signedRanks } from './signed-ranks.js'
 import { studentQuantile, studentTwoSided } from './student.js'
 
 /** Of fewer intervals nothing is estimated: too few blocks are left to tell how far they scatter. */
 export const FEWEST_INTERVALS = 20
-/** Blocks that are left at least where blocks are lengthened. */
-const FEWEST_BLOCKS = 8
 const RESAMPLES = 2000
 /** The two-sided 95 % point of the normal distribution. */
 const NORMAL_95 = 1.959963984540054
 
-/** How the mean of a series scatters. */
-interface Scatter {
+/** A series in blocks of neighbouring intervals. */
+interface Blocks {
   /** Intervals of a block. */
   readonly length: number
-  readonly blocks: number
-  readonly mean: number
-  /** Standard error of the mean. */
+  readonly means: Float64Array
+  /** Standard error of the mean of the series. */
   readonly error: number
-  /** By how much more the error is than independent blocks would have. */
+  /** By how much more the error is than that of independent blocks. */
   readonly inflation: number
 }
 
 /**
- * How the mean of a series scatters. Neighbouring intervals depend on each other (momentum, a falling loss), so that
- * means of blocks are taken as observations (batch means; Conway 1963), of blocks that are lengthened until neighbouring
- * ones are hardly correlated; what correlation remains widens the error as that of an autoregressive series of order 1,
- * (1 + r) / (1 - r), r corrected for its bias in short series.
+ * A series in blocks of about 0.7 sqrt(intervals). Neighbouring intervals depend on each other (momentum, the order of the
+ * batches), so that means of blocks are taken as observations (batch means; Conway 1963). What dependence is left between
+ * blocks, as that of an autoregressive series of order 1, widens the error.
  * @returns undefined where the series is too short, has a NaN, or does not vary
  */
-function scatterOf(series: Float64Array): Scatter | undefined {
-  if (series.length < FEWEST_INTERVALS) return undefined
-  let length = Math.max(2, Math.round(0.7 * Math.sqrt(series.length)))
-  let means = blockMeans(series, length)
-  while (series.length >= 2 * length * FEWEST_BLOCKS && correlation(means) > 1 / Math.sqrt(means.length)) {
-    length *= 2
-    means = blockMeans(series, length)
-  }
-  const blocks = means.length
-  const { mean, deviation } = momentsOf(means)
+function blocksOf(series: Float64Array): Blocks | undefined {
+  if (series.length < FEWEST_INTERVALS || series.some(Number.isNaN)) return undefined
+  const length = Math.max(2, Math.round(0.7 * Math.sqrt(series.length)))
+  const means = blockMeans(series, length)
+  const deviation = deviationOf(means)
   if (!(deviation > 0)) return undefined
-  const r = Math.min(MOST_CORRELATED, Math.max(0, (correlation(means) * blocks + 1) / (blocks - 4)))
-  const inflation = Math.sqrt((1 + r) / (1 - r))
-  return { length, blocks, mean, error: (inflation * deviation) / Math.sqrt(blocks), inflation }
+  const inflation = inflationOf(memoryOf(series, length), length)
+  return { length, means, error: (inflation * deviation) / Math.sqrt(means.length), inflation }
+}
+
+/**
+ * How much of a deviation is left in the next interval: rho of an autoregressive series of order 1, in which differences
+ * over two intervals have 1 + rho times the variance of those over one. Differences leave slow trends out, and blocks count
+ * alike, however large their deviations are. It is taken a standard error higher than estimated; below zero counts as none.
+ */
+function memoryOf(series: Float64Array, length: number): number {
+  let [ofOne, ofTwo] = [0, 0]
+  for (let from = 0; from + length <= series.length; from += length) {
+    let [one, two] = [0, 0]
+    for (let t = from; t < from + length; t += 1) {
+      one += squaredDifference(series, t, 1)
+      two += squaredDifference(series, t, 2)
+    }
+    if (one + two === 0) continue
+    ofOne += one / (one + two)
+    ofTwo += two / (one + two)
+  }
+  const rho = ofTwo / ofOne - 1 + 1 / Math.sqrt(series.length)
+  return ofOne > 0 ? Math.min(MOST_MEMORY, Math.max(0, rho)) : 0
 }
 
 /** Above it the error would be anything. */
-const MOST_CORRELATED = 0.9
+const MOST_MEMORY = 0.95
+
+/** Of values `lag` apart; beyond the end, of those as far apart before. */
+function squaredDifference(series: Float64Array, t: number, lag: number): number {
+  const start = Math.min(t, series.length - 1 - lag)
+  return (series[start + lag]! - series[start]!) ** 2
+}
+
+/** The standard error of a mean over many blocks, over what independent blocks of the same variance would have. */
+function inflationOf(rho: number, length: number): number {
+  const many = (length * (1 + rho)) / (1 - rho)
+  const one = many - (2 * rho * (1 - rho ** length)) / (1 - rho) ** 2
+  return Math.sqrt(many / one)
+}
 
 /**
- * p-value, two-sided, of the mean of a series being `expected`: Student's t on the means of its blocks. NaN where the
- * series is too short, has a NaN, or does not vary at all.
+ * p-value, two-sided, of a series having no tendency to be above or below `expected`: twice the smaller one of two tests on
+ * the means of its blocks. Student's t sees a mean that stands out from how blocks scatter; Wilcoxon's signed ranks see
+ * that most blocks lie on one side, however much larger the first ones are, which in training they are. The ranks count
+ * only where they point to the side of the mean.
+ * @returns NaN where the series is too short, has a NaN, or does not vary at all
  */
-export function meanTest(series: Float64Array, expected = 0): number {
-  const scatter = scatterOf(series)
-  if (scatter === undefined) return NaN
-  return studentTwoSided((scatter.mean - expected) / scatter.error, scatter.blocks - 1)
+export function tendencyTest(series: Float64Array, expected = 0): number {
+  const blocks = blocksOf(series)
+  if (blocks === undefined) return NaN
+  const { means, error, inflation } = blocks
+  const freedom = means.length - 1
+  const mean = sumOf(means) / means.length - expected
+  const byMean = studentTwoSided(mean / error, freedom)
+  const ranks = signedRanks(means.map((value) => value - expected))
+  const agrees = Math.sign(ranks.side) === Math.sign(mean)
+  // dependence between blocks makes ranks surer than they are by the same factor
+  const byRanks = agrees ? studentTwoSided(studentQuantile(ranks.p, freedom) / inflation, freedom) : 1
+  return Math.min(1, 2 * Math.min(byMean, byRanks))
 }
 
 /**
  * 95 % confidence intervals of sums over the intervals, by the circular block bootstrap (Politis and Romano 1992):
  * intervals are resampled in blocks that wrap round at the end. Its quantiles are too close where blocks are few, or
- * still correlated; they are moved outwards by what the test by block means has more than a normal one. All series of a
- * length share the same blocks, and the seed is fixed, so that a run always gives the same numbers.
+ * depend on each other; they are moved outwards by what Student's t and the tests' error have more. All series of a length
+ * share the same blocks, and the seed is fixed, so that a run always gives the same numbers.
  */
 export class BlockBootstrap {
   /** Starts of the blocks of each resample, by the lengths of series and blocks. */
@@ -72,9 +108,10 @@ export class BlockBootstrap {
   /** The sum of a series, with its interval. */
   sum(series: Float64Array): Estimate {
     const value = sumOf(series)
-    const scatter = scatterOf(series)
-    if (scatter === undefined) return { value, low: NaN, high: NaN }
-    const { length, blocks, inflation } = scatter
+    const found = blocksOf(series)
+    if (found === undefined) return { value, low: NaN, high: NaN }
+    const { length, means, inflation } = found
+    const blocks = means.length
     const wider =
       (inflation * studentQuantile(0.05, blocks - 1) * Math.sqrt(blocks / (blocks - 1))) / NORMAL_95
     const sums = this.resampledSums(series, length).sort()
@@ -134,22 +171,10 @@ function blockMeans(series: Float64Array, length: number): Float64Array {
   })
 }
 
-/** Correlation of neighbouring values, as autocorrelation at lag 1 is estimated. */
-function correlation(values: Float64Array): number {
-  const { mean } = momentsOf(values)
-  let [together, squares] = [0, 0]
-  for (let i = 0; i < values.length; i += 1) {
-    const now = values[i]! - mean
-    squares += now * now
-    if (i > 0) together += now * (values[i - 1]! - mean)
-  }
-  return squares > 0 ? together / squares : 0
-}
-
-function momentsOf(values: Float64Array): { readonly mean: number; readonly deviation: number } {
+function deviationOf(values: Float64Array): number {
   const mean = sumOf(values) / values.length
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
-  return { mean, deviation: Math.sqrt(squares / (values.length - 1)) }
+  return Math.sqrt(squares / (values.length - 1))
 }
 
 /** Sum in order. */

@@ -75,7 +75,7 @@ function dots(): Layer {
         type: 'nominal',
         title: null,
         scale: { ...scale, range: [LIGHT.ink, LIGHT.ink] },
-        legend: { columns: legendColumns(130), symbolStrokeWidth: 2 },
+        legend: { columns: legendColumns(190), symbolStrokeWidth: 2 },
       },
       fill: {
         field: 'kind',

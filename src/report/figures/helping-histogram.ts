@@ -80,7 +80,7 @@ const SHARE = {
 function bars(encoding: Encoding): Layer {
   return {
     transform: [{ filter: 'datum.place === 0' }],
-    mark: { type: 'bar', opacity: 0.5, binSpacing: 0, stroke: null },
+    mark: { type: 'bar', opacity: 0.5, binSpacing: 1, stroke: null },
     encoding: {
       ...encoding,
       x: {

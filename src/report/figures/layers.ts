@@ -56,7 +56,7 @@ function bars({ splits }: RunAnalysis): Layer {
         type: 'nominal',
         title: null,
         scale: { domain: ['helps', 'hurts'], range: [LIGHT.helps, LIGHT.hurts] },
-        legend: { symbolType: 'square', columns: legendColumns(110) },
+        legend: { symbolType: 'square', columns: legendColumns(190) },
       },
       opacity: {
         field: 'split',
@@ -70,7 +70,7 @@ function bars({ splits }: RunAnalysis): Layer {
         legend:
           splits.length === 1
             ? null
-            : { symbolType: 'square', symbolFillColor: LIGHT.ink, columns: legendColumns(110) },
+            : { symbolType: 'square', symbolFillColor: LIGHT.ink, columns: legendColumns(190) },
       },
       tooltip: [
         { field: 'layer', type: 'nominal', title: 'layer' },

@@ -76,7 +76,7 @@ function kindChannels() {
       sort: [...KINDS],
       // not the default for numbers, which spreads them evenly from the first to the last
       scale: { type: 'ordinal', domain: [...KINDS], range: [...range] },
-      legend: { symbolType: 'stroke', symbolSize: 250, columns: legendColumns(160) },
+      legend: { symbolType: 'stroke', symbolSize: 250, columns: legendColumns(220) },
     }) as const
   return {
     strokeWidth: of([6, 1.6, 1.6]),

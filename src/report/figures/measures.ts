@@ -11,7 +11,7 @@ import { LIGHT } from '../palette.js'
 import { short } from '../reduce.js'
 
 const OVER = ['over tensors', 'over parameters'] as const
-const X = 'rank correlation with LCA (1: the same order)'
+const X = 'rank correlation with LCA'
 
 /** How well cheaper measures of importance rank tensors and parameters as LCA does. */
 export function measuresFigure(run: RunAnalysis): Figure | AbsentFigure {
@@ -67,7 +67,7 @@ export function measuresFigure(run: RunAnalysis): Figure | AbsentFigure {
               type: 'nominal',
               title: null,
               scale: { domain: [...OVER], range: [LIGHT.ink, LIGHT.background] },
-              legend: { symbolStrokeColor: LIGHT.ink, symbolStrokeWidth: 2, columns: legendColumns(150) },
+              legend: { symbolStrokeColor: LIGHT.ink, symbolStrokeWidth: 2, columns: legendColumns(200) },
             },
             tooltip: [
               { field: 'measure', type: 'nominal', title: 'measure' },

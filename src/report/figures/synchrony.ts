@@ -24,7 +24,7 @@ export function synchronyFigure(run: RunAnalysis): Figure | AbsentFigure {
     name: 'synchrony',
     title: 'Do layers learn at the same moments?',
     reading:
-      'Each mark is an interval in which a layer learned more than in its neighbours: a peak. The darker, the more layers peak in that interval; columns of dark marks are moments in which the whole network learns.',
+      'Each mark is an interval in which a layer learned more than in its neighbours: a peak. The more layers peak in it, the stronger its colour: columns of strong marks are moments in which the whole network learns.',
   } as const
   if (splits.every(({ synchrony }) => synchrony === undefined))
     return {
