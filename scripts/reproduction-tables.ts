@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { analyzeRun } from '../src/analysis/analyze.js'
 import type { Estimate, GroupAnalysis, RunAnalysis, SplitAnalysis } from '../src/analysis/model.js'
 import { exponent, grouped, number, percent, signed } from '../src/cli/text.js'
-import { BlockBootstrap, meanTest } from '../src/analysis/statistics/blocks.js'
+import { BlockBootstrap, tendencyTest } from '../src/analysis/statistics/blocks.js'
 import { openResults } from '../src/tables/read.js'
 
 /** Stretches of a run that its course is told by. */
@@ -157,7 +157,7 @@ function secondHalf({ facts, splits }: RunAnalysis): string {
     ...halves.flatMap((half) => {
       const lca = half[place]!
       const hurts = lca.filter((value) => value > 0).length / lca.length
-      return [estimated(bootstrap.sum(lca)), percent(hurts), pValue(meanTest(lca))]
+      return [estimated(bootstrap.sum(lca)), percent(hurts), pValue(tendencyTest(lca))]
     }),
   ])
   const head = splits.flatMap(({ split }) => [`LCA ${split}`, 'hurts in', 'p'])
