@@ -1,6 +1,7 @@
 import { meanOf } from './groups.js'
 import type { Estimate, Finding, GroupAnalysis, RunAnalysis, SplitAnalysis } from './model.js'
 import { BlockBootstrap, sumOf, within } from './statistics/blocks.js'
+import { holm } from './statistics/holm.js'
 import { studentQuantile, studentTwoSided } from './statistics/student.js'
 
 export const ALIGNMENTS = ['step', 'loss'] as const
@@ -34,6 +35,7 @@ export interface ComparedRun {
   readonly largestResidual: number
   /** Mean share of helping parameters. */
   readonly helping: Estimate
+  /** Of the whole run, as findings are. */
   readonly halfShare: number
   readonly findings: readonly Finding[]
 }
@@ -42,7 +44,10 @@ export interface ComparedLayer {
   readonly layer: string
   /** LCA within the common range by run; undefined for a run that has no such layer. */
   readonly lca: readonly (Estimate | undefined)[]
-  /** Mean over runs with its interval over runs, where three or more have the layer (Student's t), and its p-value. */
+  /**
+   * Mean over runs with its interval over runs, where three or more have the layer (Student's t), and its p-value,
+   * corrected for the number of layers (Holm).
+   */
   readonly mean: Estimate | undefined
   readonly p: number
 }
@@ -155,7 +160,7 @@ function comparedRun({ run, analysis }: RunOnSplit, { from, to }: Window): Compa
 function comparedLayers(splits: readonly SplitAnalysis[], windows: readonly Window[]): ComparedLayer[] {
   const names = new Set(splits.flatMap(({ layers }) => layers.map(({ name }) => name)))
   const bootstrap = new BlockBootstrap()
-  return [...names].map((layer) => {
+  const layers = [...names].map((layer) => {
     const lca = splits.map(({ layers }, i) => {
       const found = layers.find(({ name }) => name === layer)
       return found && bootstrap.sum(lcaIn(found, windows[i]!))
@@ -166,6 +171,8 @@ function comparedLayers(splits: readonly SplitAnalysis[], windows: readonly Wind
       ...overRuns(lca.flatMap((estimate) => (estimate === undefined ? [] : [estimate.value]))),
     }
   })
+  const corrected = holm(layers.map(({ p }) => p))
+  return layers.map((layer, i) => ({ ...layer, p: corrected[i]! }))
 }
 
 function lcaIn({ lca }: GroupAnalysis, { from, to }: Window): Float64Array {

@@ -2,7 +2,7 @@ import { Random } from '../random.js'
 import type { Synchrony } from './model.js'
 import { FEWEST_INTERVALS, sumOf } from './statistics/blocks.js'
 
-/** Permutations at most and at least, and about how many peaks and shifts all of them have. */
+/** Permutations at most and at least, and about how many peaks are counted in all of them. */
 const PERMUTATIONS = { most: 4999, least: 1999, work: 1e8 } as const
 const SEED = 20190904
 /** Intervals within which peaks are shifted, about. */
@@ -31,7 +31,7 @@ export function analyzeSynchrony(layers: readonly LayerLca[]): Synchrony | undef
   if (peaking.length < 2 || intervals < FEWEST_INTERVALS) return undefined
   const peaks = peaking.map((layer) => layer.peaks)
   const windows = windowsOf(intervals)
-  const places = peaks.map((layer) => windows.map((window) => placesOf(layer, window)))
+  const places = peaks.map(placesOf)
   const pairs = pairCounts(peaks, windows)
   return {
     layers: peaking.map(({ layer }) => layer),
@@ -63,10 +63,8 @@ function windowsOf(intervals: number): Window[] {
   return Array.from({ length: count }, (_, window) => ({ from: end(window), to: end(window + 1) }))
 }
 
-function placesOf(peaks: Uint8Array, { from, to }: Window): Uint32Array {
-  const places: number[] = []
-  for (let t = from; t < to; t += 1) if (peaks[t] === 1) places.push(t)
-  return Uint32Array.from(places)
+function placesOf(peaks: Uint8Array): Uint32Array {
+  return Uint32Array.from([...peaks.keys()].filter((t) => peaks[t] === 1))
 }
 
 /** Two layers: peaks of both, peaks that they share, and how many of them chance gives. */
@@ -109,43 +107,53 @@ function shares(pairs: readonly (readonly Pair[])[]): Pick<Synchrony, 'observed'
   return { observed: mean(({ together }) => together), expected: mean(({ chance }) => chance) }
 }
 
-/** Places of peaks by layer and window. */
-type Places = readonly (readonly Uint32Array[])[]
-
-function permutationTest(places: Places, windows: readonly Window[]): number {
+function permutationTest(places: readonly Uint32Array[], windows: readonly Window[]): number {
   const random = Random.ofSeed(SEED)
-  const peaks = places.reduce((sum, layer) => layer.reduce((all, { length }) => all + length, sum), 0)
-  const wanted = Math.floor(PERMUTATIONS.work / (peaks + places.length * windows.length))
+  const counter = new PairCounter(places, windows)
+  const wanted = Math.floor(PERMUTATIONS.work / counter.work)
   const permutations = Math.min(PERMUTATIONS.most, Math.max(PERMUTATIONS.least, wanted))
-  const found = pairsTogether(places, windows, () => 0)
-  // all but equally likely, to a few parts in 10^9, and much quicker than exactly
-  const shiftOf = (width: number): number => Math.floor(random.next() * (width / 2 ** 32))
+  const found = counter.together(() => 0)
   let atLeast = 0
   for (let i = 0; i < permutations; i += 1)
-    atLeast += Number(pairsTogether(places, windows, shiftOf) >= found)
+    atLeast += Number(counter.together((width) => Math.floor((random.next() / 2 ** 32) * width)) >= found)
   return (1 + atLeast) / (1 + permutations)
 }
 
-/** Pairs of layers that peak in one interval, over all intervals, when each layer's peaks are shifted in each window. */
-function pairsTogether(
-  places: Places,
-  windows: readonly Window[],
-  shiftOf: (width: number) => number,
-): number {
-  const counts = new Uint32Array(windows.at(-1)!.to)
-  let pairs = 0
-  for (const layer of places) {
-    for (let w = 0; w < windows.length; w += 1) {
-      const { from, to } = windows[w]!
-      const shift = shiftOf(to - from)
-      for (const place of layer[w]!) {
-        const moved = place + shift
+/** Counts pairs of layers that peak in one interval, when each layer's peaks are shifted within each window. */
+class PairCounter {
+  /** Peaks and shifts of all layers; a shift takes about as long as five peaks. */
+  readonly work: number
+  private readonly windowOf: Uint32Array
+  private readonly counts: Uint32Array
+  private readonly shifts: Uint32Array
+
+  constructor(
+    private readonly places: readonly Uint32Array[],
+    private readonly windows: readonly Window[],
+  ) {
+    const intervals = windows.at(-1)!.to
+    this.work = places.reduce((sum, { length }) => sum + length + 5 * windows.length, 0)
+    this.counts = new Uint32Array(intervals)
+    this.shifts = new Uint32Array(windows.length)
+    this.windowOf = new Uint32Array(intervals)
+    windows.forEach(({ from, to }, window) => this.windowOf.fill(window, from, to))
+  }
+
+  together(shiftOf: (width: number) => number): number {
+    const { places, windows, windowOf, counts, shifts } = this
+    counts.fill(0)
+    let pairs = 0
+    for (const layer of places) {
+      for (let w = 0; w < shifts.length; w += 1) shifts[w] = shiftOf(windows[w]!.to - windows[w]!.from)
+      for (const place of layer) {
+        const { from, to } = windows[windowOf[place]!]!
+        const moved = place + shifts[windowOf[place]!]!
         const t = moved >= to ? moved - (to - from) : moved
         // with those that peak there already
         pairs += counts[t]!
         counts[t]! += 1
       }
     }
+    return pairs
   }
-  return pairs
 }

@@ -27,7 +27,16 @@ export function renderComparison(comparison: Comparison, color: Colors): string 
 }
 
 function overview({ runs, stepUnit }: Comparison, color: Colors): string[] {
-  const head = ['run', `${stepUnit}s`, 'loss', 'change', 'largest residual', 'helping', 'half carried by', '']
+  const head = [
+    'run',
+    `${stepUnit}s`,
+    'loss',
+    'change',
+    'largest residual',
+    'helping',
+    'half carried by (whole run)',
+    '',
+  ]
   const rows = runs.map(({ name, steps, losses, largestResidual, helping, halfShare }) => [
     printable(name),
     `${steps.from} → ${steps.to}`,
@@ -113,7 +122,7 @@ function levels({ by, levels: rows, runs, stepUnit }: Comparison, color: Colors)
 
 function findings({ runs }: Comparison, color: Colors): string[] {
   return runs.flatMap(({ name, findings: found }) => [
-    `  ${color.bold(printable(name))}`,
+    `  ${color.bold(printable(name))}, over its whole run`,
     ...(found.length === 0
       ? ['    no finding: the data carry none']
       : found.map(({ text }) => `    · ${printable(text)}`)),

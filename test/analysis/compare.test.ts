@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { analyzeRun } from '../../src/analysis/analyze.js'
 import { compareRuns } from '../../src/analysis/compare.js'
 import type { RunAnalysis } from '../../src/analysis/model.js'
+import { studentQuantile, studentTwoSided } from '../../src/analysis/statistics/student.js'
 import { useFolder } from '../tables/folder.js'
 import { denseLayers, noiseRun, range, writeRun, type MadeRun } from './made-run.js'
 
@@ -69,6 +70,11 @@ describe('runs side by side', () => {
     expect(second.mean!.value).to.be.closeTo(mean, 1e-12)
     // the 97.5 % point of Student's t with 4 degrees of freedom
     expect(second.mean!.high - mean).to.be.closeTo((2.7764451051977987 * deviation) / Math.sqrt(5), 1e-9)
+    // of two layers tested the smaller p-value counts twice, the larger at least as much
+    const alone = [layers[0]!, second].map(({ mean: of }) =>
+      studentTwoSided((of!.value * studentQuantile(0.05, 4)) / (of!.high - of!.value), 4),
+    )
+    expect(Math.min(...layers.map(({ p }) => p))).to.be.closeTo(2 * Math.min(...alone), 1e-9)
     expect(second.p).to.be.below(0.01)
   })
 

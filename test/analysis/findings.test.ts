@@ -137,6 +137,17 @@ describe('findings', () => {
     expect(analysis.splits[0]!.parameters.best[0]).to.include({ tensor: 'first.weight', index: 3, unit: 0 })
   })
 
+  it('tell how many parameters help though nothing moves in the first interval of a warm-up', async () => {
+    const base = noiseRun('warm-up', INTERVALS, LAYERS)
+    const analysis = await analyze({
+      ...base,
+      lca: (split, t, tensor, p) => (t === 0 ? 0 : base.lca(split, t, tensor, p) - 1e-3),
+      movement: (t, tensor, p) => (t === 0 ? 0 : base.movement(t, tensor, p)),
+    })
+    // a normal number is below 1 with the chance 0.841
+    expect(ofKind(analysis, 'helping-share')[0]!.text).to.match(/^In an interval 8[345]\.\d %/)
+  })
+
   it('tell where the first order misleads', async () => {
     const base = noiseRun('first order', INTERVALS, LAYERS)
     const analysis = await analyze({

@@ -3,6 +3,7 @@ import { curvatureWarnings } from '../curvature.js'
 import { defined } from '../groups.js'
 import type { TensorAnalysis, TensorUnits } from '../model.js'
 import { BlockBootstrap, FEWEST_INTERVALS, tendencyTest, sumOf, within } from '../statistics/blocks.js'
+import { holm } from '../statistics/holm.js'
 import { quantile } from '../statistics/quantile.js'
 import type { Counted, RunContext, Tested } from './candidate.js'
 import { counted, estimated, listed, percent, short, signed } from './text.js'
@@ -94,8 +95,9 @@ export function concentratedLearning({ splits }: RunContext): Tested[] {
 export function misleadingFirstOrder({ splits }: RunContext): Tested[] {
   const { analysis, series } = splits[0]!
   const { relativeError, changedSigns } = analysis.approximation
+  const ps = holm(analysis.layers.map(({ p }) => p))
   const sure = changedSigns.filter(
-    (layer) => analysis.layers.find(({ name }) => name === layer)!.p < FIRST_ORDER_SURE,
+    (layer) => ps[analysis.layers.findIndex(({ name }) => name === layer)]! < FIRST_ORDER_SURE,
   )
   return [
     {
@@ -226,7 +228,9 @@ function typicalNear(changes: Float64Array, at: number): number {
 
 /** Where the numbers themselves are not to be trusted. */
 export function doubts({ facts, splits, curvature }: RunContext): Counted[] {
-  const worst = Math.max(...splits.flatMap(({ analysis }) => [...analysis.residual].map(Math.abs)))
+  const worst = splits
+    .flatMap(({ analysis }) => [...defined(analysis.residual)])
+    .reduce((most, residual) => Math.max(most, Math.abs(residual)), 0)
   const open = facts.intervals - facts.converged
   // intervals that did not converge are told of below, with the residual
   const [sparse] = curvatureWarnings({ ...curvature, atLimit: 0 }, 0)
@@ -238,8 +242,10 @@ export function doubts({ facts, splits, curvature }: RunContext): Counted[] {
             ...common,
             kind: 'not-conserved' as const,
             text:
-              `${open} of ${counted(facts.intervals, 'interval')} did not converge: LCA misses the measured change of the loss by up to ` +
-              `${short(worst)}, where ${short(facts.tolerance)} was asked for.`,
+              `${open} of ${counted(facts.intervals, 'interval')} did not converge: ` +
+              (facts.restricted
+                ? `the error of their LCA was estimated at more than ${short(facts.tolerance)}, which was asked for.`
+                : `LCA misses the measured change of the loss by up to ${short(worst)}, where ${short(facts.tolerance)} was asked for.`),
             advice: 'Raise --max-splits, or --tolerance where it lies below the noise of the arithmetic.',
             weight: 3,
             figure: 'residual' as const,
