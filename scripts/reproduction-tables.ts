@@ -106,9 +106,16 @@ function pValue(p: number): string {
   return p < 1e-4 ? '< 0.0001' : p.toFixed(4)
 }
 
+function signed2(value: number): string {
+  return `${value < 0 ? '' : '+'}${value.toFixed(2)}`
+}
+
 type Groups = (split: SplitAnalysis) => readonly GroupAnalysis[]
 
-/** LCA over the run with its 95 % interval, each split beside the first. */
+/**
+ * LCA over the run with its 95 % interval, each split beside the first; then of the first split. `Downhill` is the negative
+ * gradient at the start of an interval.
+ */
 function groups(title: string, { facts, splits }: RunAnalysis, of: Groups): string {
   const [train] = splits
   const rows = of(train!).map((group, place) => [
@@ -118,7 +125,8 @@ function groups(title: string, { facts, splits }: RunAnalysis, of: Groups): stri
     percent(group.hurtIn / facts.intervals),
     percent(group.helping / (group.helping + group.hurting)),
     percent(group.oscillation.undone),
-    signed(group.oscillation.movementCosine.value),
+    signed2(group.oscillation.movementCosine.value),
+    ...group.oscillation.cosineAtLag.map(signed2),
   ])
   const head = [
     title,
@@ -127,7 +135,9 @@ function groups(title: string, { facts, splits }: RunAnalysis, of: Groups): stri
     'hurts in',
     'helping of moving',
     'undone',
-    'cosine of movements',
+    'cosine of movement and the one before',
+    'and downhill',
+    'and downhill one interval before',
   ]
   return markdown(`By ${title}`, head, rows)
 }
