@@ -43,9 +43,7 @@ describe('findings', () => {
     expect(value).to.be.closeTo(24 * 120 * 5e-4, 0.2)
     expect(low).to.be.within(1, value)
     expect(high).to.be.within(value, 2)
-    expect(train!.text).to.contain(
-      `raised the loss by ${String(Number(value.toPrecision(3)))} (95 % interval`,
-    )
+    expect(train!.text).to.contain(`raised the loss by ${value.toPrecision(3)} (95 % interval`)
   })
 
   it('name a layer that memorises, and when to stop', async () => {

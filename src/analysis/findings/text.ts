@@ -4,7 +4,8 @@ import type { Estimate } from '../model.js'
 export function short(value: number): string {
   if (value === 0) return '0'
   const size = Math.abs(value)
-  return size >= 1e-3 && size < 1e5 ? String(Number(value.toPrecision(3))) : value.toExponential(1)
+  if (size >= 1e5 || size < 1e-3) return value.toExponential(1)
+  return size >= 1000 ? String(Math.round(value)) : value.toPrecision(3)
 }
 
 /** The same with its sign. */
