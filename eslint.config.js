@@ -46,7 +46,7 @@ const direction = Object.entries(MAY_IMPORT).map(([folder, allowed]) => ({
 }))
 
 export default tseslint.config(
-  { ignores: ['dist', 'fixtures', 'src/onnx/proto'] },
+  { ignores: ['dist', '.venv', 'fixtures', 'src/onnx/proto'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {
