@@ -24,8 +24,8 @@ export async function writeWhole(out: string, write: (partial: string) => Promis
     await write(partial)
     await rename(partial, out)
   } catch (error) {
-    await rm(partial, { force: true })
+    await rm(partial, { force: true }).catch(() => undefined)
     if (error instanceof RetrogradError) throw error
-    throw new UsageError(`--out ${out}: can't be written: ${reasonOf(error)}`, { cause: error })
+    throw new UsageError(`cannot write ${out}: ${reasonOf(error)}; choose another --out`, { cause: error })
   }
 }

@@ -1,7 +1,8 @@
-import { lstat, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { reasonOf, UsageError } from '../errors.js'
+import { UsageError } from '../errors.js'
 import { listNames } from '../listing.js'
+import { writeWhole } from './whole-file.js'
 
 /** A file to be written. */
 export interface Output {
@@ -26,15 +27,9 @@ export async function assertFree(paths: readonly string[], overwrite: boolean): 
 
 /** Writes files, each whole or not at all; folders are made. Throws UsageError that names the file. */
 export async function writeFiles(files: readonly Output[]): Promise<void> {
-  for (const { path, content } of files) {
-    const partial = `${path}.partial`
-    try {
+  for (const { path, content } of files)
+    await writeWhole(path, async (partial) => {
       await mkdir(dirname(path), { recursive: true })
       await writeFile(partial, content)
-      await rename(partial, path)
-    } catch (error) {
-      await rm(partial, { force: true }).catch(() => undefined)
-      throw new UsageError(`cannot write ${path}: ${reasonOf(error)}; choose another --out`, { cause: error })
-    }
-  }
+    })
 }
