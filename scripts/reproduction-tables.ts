@@ -6,7 +6,8 @@
 import { parseArgs } from 'node:util'
 import { analyzeRun } from '../src/analysis/analyze.js'
 import type { Estimate, GroupAnalysis, RunAnalysis, SplitAnalysis } from '../src/analysis/model.js'
-import { exponent, grouped, number, percent, signed } from '../src/cli/text.js'
+import { grouped } from '../src/counting.js'
+import { exponent, number, percent, signed } from '../src/cli/text.js'
 import { BlockBootstrap, tendencyTest } from '../src/analysis/statistics/blocks.js'
 import { openResults } from '../src/tables/read.js'
 

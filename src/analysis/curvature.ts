@@ -82,7 +82,7 @@ function isCurved(columns: Columns, row: number): boolean {
 }
 
 /** An epoch is many steps of the optimizer; of saves nothing is known but their order. */
-function skipsSteps(stride: number, stepUnit: string): boolean {
+export function skipsSteps(stride: number, stepUnit: string): boolean {
   return stepUnit === 'epoch' || stride > 1
 }
 

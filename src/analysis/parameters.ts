@@ -78,12 +78,10 @@ async function carryingHalf(query: Query, sign: 'lca < 0' | 'lca > 0', among: st
   const [row] = await query.rows<{ count: number }>(
     `with one_sign as (select abs(lca) as size from totals where ${among} and ${sign}),
           ranked as (select sum(size) over (order by size desc rows unbounded preceding) as carried from one_sign)
-     select count(*) + 1 as count from ranked where carried < (select sum(size) / 2 from one_sign)`,
+     select if((select count(*) from one_sign) = 0, 0, count(*) + 1) as count
+     from ranked where carried < (select sum(size) / 2 from one_sign)`,
   )
-  const [any] = await query.rows<{ some: number }>(
-    `select count(*) as some from totals where ${among} and ${sign}`,
-  )
-  return any!.some === 0 ? 0 : row!.count
+  return row!.count
 }
 
 async function helpedHistograms(

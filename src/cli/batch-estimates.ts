@@ -1,7 +1,8 @@
 import type { Colors } from 'picocolors/types.js'
 import type { Estimate } from '../batch/estimate.js'
 import { formatSeconds } from './progress.js'
-import { byteSize, grouped, table } from './text.js'
+import { grouped } from '../counting.js'
+import { byteSize, table } from './text.js'
 
 /** What a run would take, or why it can't be replayed. */
 export interface EstimateRow {

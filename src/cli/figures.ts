@@ -9,6 +9,7 @@ import { assertDrawable, renderFigure, themed, THEMES } from '../report/render.j
 import { analyzeResults } from './analyze-results.js'
 import { checkOptions } from './check-options.js'
 import type { Command } from './commands.js'
+import { ONE_RUN } from './results-argument.js'
 import { assertFree, writeFiles } from './write-files.js'
 
 const OPTIONS = {
@@ -25,7 +26,7 @@ const OPTIONS = {
   },
   scale: { type: 'number', default: 2, describe: 'Size of a PNG: pixels for each of the 720 of the width' },
   theme: { choices: THEMES, default: 'light' as const, describe: 'Colours on white or on dark' },
-  run: { type: 'string', describe: 'The run, of a tree of many (retrograd batch)' },
+  run: ONE_RUN.run,
   overwrite: { type: 'boolean', default: false, describe: 'Replace the files' },
 } as const satisfies Record<string, Options>
 
@@ -34,11 +35,7 @@ type FiguresArguments = ArgumentsCamelCase<OptionsOf<ReturnType<typeof options>>
 
 function options(yargs: Argv) {
   return yargs
-    .positional('results', {
-      type: 'string',
-      demandOption: true,
-      describe: 'Results folder of retrograd run, or a tree of many runs and --run',
-    })
+    .positional('results', ONE_RUN.results)
     .options(OPTIONS)
     .middleware(checkOptions({ ...OPTIONS, results: {} }), true)
 }

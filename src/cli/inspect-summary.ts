@@ -5,7 +5,8 @@ import { short } from '../trajectory/inspect/tensor-problems.js'
 import { listNames } from '../listing.js'
 import { formatShape } from '../tensor.js'
 import type { BindingReport } from './inspect-binding.js'
-import { byteSize, grouped, sparkline, table } from './text.js'
+import { grouped } from '../counting.js'
+import { byteSize, sparkline, table } from './text.js'
 
 /** Tensors beyond this many are counted, not listed. */
 const LISTED_TENSORS = 40

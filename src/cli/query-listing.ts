@@ -4,7 +4,7 @@ import type { ColumnType } from '../tables/column.js'
 import type { QueryResult } from '../tables/query.js'
 import type { Archive, Results } from '../tables/read.js'
 import { columnsOf, TABLE_NAMES, TABLES, type TableName } from '../tables/schema.js'
-import { grouped } from './text.js'
+import { grouped } from '../counting.js'
 
 /** The types that a query sees the columns as. */
 const SQL_TYPES: Readonly<Record<ColumnType, string>> = {

@@ -3,7 +3,7 @@ import type { Colors } from 'picocolors/types.js'
 import { printable } from '../printable.js'
 import type { QueryResult } from '../tables/query.js'
 import { isNumeric, valueText } from './query-values.js'
-import { grouped } from './text.js'
+import { grouped } from '../counting.js'
 import textWidth from './text-width.js'
 
 /** Characters that a value may take; longer ones end in an ellipsis. */

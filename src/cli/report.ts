@@ -10,6 +10,7 @@ import { readPageScripts } from '../report/scripts.js'
 import { analyzeResults } from './analyze-results.js'
 import { checkOptions } from './check-options.js'
 import type { Command } from './commands.js'
+import { ONE_RUN } from './results-argument.js'
 import { byteSize, colors } from './text.js'
 import { assertFree, writeFiles, type Output } from './write-files.js'
 
@@ -21,7 +22,7 @@ const OPTIONS = {
     describe:
       "Write the figures' specifications too (Vega-Lite: figures/*.vl.json); --no-figures leaves them",
   },
-  run: { type: 'string', describe: 'The run, of a tree of many (retrograd batch)' },
+  run: ONE_RUN.run,
   overwrite: { type: 'boolean', default: false, describe: 'Replace the files' },
   json: { type: 'boolean', default: false, describe: 'Print what was written, and the findings, as JSON' },
 } as const satisfies Record<string, Options>
@@ -31,11 +32,7 @@ type ReportArguments = ArgumentsCamelCase<OptionsOf<ReturnType<typeof options>>>
 
 function options(yargs: Argv) {
   return yargs
-    .positional('results', {
-      type: 'string',
-      demandOption: true,
-      describe: 'Results folder of retrograd run, or a tree of many runs and --run',
-    })
+    .positional('results', ONE_RUN.results)
     .options(OPTIONS)
     .middleware(checkOptions({ ...OPTIONS, results: {} }), true)
 }

@@ -4,7 +4,8 @@ import type { Curvature } from '../analysis/curvature.js'
 import type { LayerSummary, RunSummary, SplitSummary } from '../analysis/summary.js'
 import type { Manifest } from '../tables/manifest.js'
 import { quoted } from './resume-line.js'
-import { exponent, grouped, number, percent, signed, sparkline, table } from './text.js'
+import { grouped } from '../counting.js'
+import { exponent, number, percent, signed, sparkline, table } from './text.js'
 
 export interface SummaryFacts {
   readonly summary: RunSummary

@@ -51,12 +51,6 @@ export function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`
 }
 
-/** 84060 as `84,060`. */
-export function grouped(value: number): string {
-  // toLocaleString would load the rules of a language first, which takes longer than the rest of a summary
-  return String(value).replace(/\B(?=(\d{3})+$)/g, ',')
-}
-
 /** `12.3 kB`, in powers of 1000. */
 export function byteSize(bytes: number): string {
   const units = ['bytes', 'kB', 'MB', 'GB', 'TB']

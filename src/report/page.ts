@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { RunAnalysis } from '../analysis/model.js'
 import { VERSION } from '../version.js'
-import { isDrawn, type AbsentFigure, type Figure } from './figure.js'
+import { isDrawn, type Figure } from './figure.js'
 import { figuresOf } from './figures.js'
 import { html, Html, jsonForScript } from './html.js'
 import { factsLine, leadSentence, warningsBox } from './page/facts.js'
@@ -96,5 +96,3 @@ function policy(programs: readonly string[]): string {
 /** A falling line. */
 const ICON =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M2 3c3 0 3 9 12 10' fill='none' stroke='%232268ad' stroke-width='2.5' stroke-linecap='round'/%3E%3C/svg%3E"
-
-export type { AbsentFigure, Figure }

@@ -27,16 +27,6 @@ export function percent(share: number): string {
   return Number.isNaN(share) ? '–' : `${(100 * share).toFixed(1)} %`
 }
 
-/** 84060 as `84,060`. */
-export function grouped(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+$)/g, ',')
-}
-
-/** `1 layer`, `3 layers`. */
-export function counted(count: number, what: string): string {
-  return `${grouped(count)} ${what}${count === 1 ? '' : 's'}`
-}
-
 /** A p-value as papers give it. */
 export function pValue(p: number): string {
   if (p < 0.001) return 'p < 0.001'

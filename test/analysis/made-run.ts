@@ -2,6 +2,7 @@ import { openResults, type Results } from '../../src/tables/read.js'
 import type { Batch, Role } from '../../src/tables/schema.js'
 import { ResultsWriter } from '../../src/tables/writer.js'
 import { Random } from '../support/random.js'
+import { madeUpFacts } from '../tables/made-up.js'
 
 export interface MadeTensor {
   readonly tensor: string
@@ -209,15 +210,9 @@ function appendTotals(writer: ResultsWriter, run: MadeRun, split: number): void 
 function factsOf(run: MadeRun): Parameters<ResultsWriter['commit']>[0] {
   const converged = range(run.intervals).filter((t) => run.converged?.(t) ?? true).length
   return {
-    schema: 3,
-    status: 'complete',
-    created: '2026-01-02T03:04:05.000Z',
-    finished: '2026-01-02T03:05:05.000Z',
-    retrograd: { version: '0.0.0', node: process.version, platform: process.platform },
+    ...madeUpFacts(),
     options: { quadrature: 'simpson', tolerance: 0.001, maxSplits: 32, loss: 'cross-entropy' },
-    model: { path: 'model.onnx', sha256: '00' },
     data: run.splits.map((split) => ({ split, path: `${split}.npz`, samples: 10, sha256: '00' })),
-    checkpoints: [{ path: 'step-000000.safetensors', step: 0, fingerprint: '00' }],
     tensors: run.tensors.map(({ tensor, role, layer, units, perUnit }) => ({
       tensor,
       checkpoint_name: tensor,

@@ -1,3 +1,4 @@
+import { skipsSteps } from '../curvature.js'
 import { defined } from '../groups.js'
 import type { GroupAnalysis, RunFacts } from '../model.js'
 import { tendencyTest, sumOf } from '../statistics/blocks.js'
@@ -93,7 +94,7 @@ function lowestAt({ lca }: GroupAnalysis): number {
 export function oscillatingLayers({ splits, curvature }: RunContext): Tested[] {
   const { analysis, layers } = splits[0]!
   // from step to step momentum makes movements go on the same way; over many, it makes them swing
-  const skipsSteps = curvature.stride.max > 1 || curvature.stepUnit === 'epoch'
+  const skips = skipsSteps(curvature.stride.max, curvature.stepUnit)
   return analysis.layers.map((layer, place): Tested => {
     const { movementCosine, movementFlips, undone } = layer.oscillation
     return {
@@ -107,7 +108,7 @@ export function oscillatingLayers({ splits, curvature }: RunContext): Tested[] {
                 `Layer ${layer.name} goes back and forth: the cosine between a movement and the one before is ${estimated(movementCosine)} on average, ` +
                 `its parameters change direction in ${percent(movementFlips)} of the intervals, ` +
                 `and ${percent(undone)} of its LCA on ${analysis.split} is undone in the next interval.`,
-              advice: skipsSteps ? 'Lower the learning rate, or the momentum.' : 'Lower the learning rate.',
+              advice: skips ? 'Lower the learning rate, or the momentum.' : 'Lower the learning rate.',
               weight: 0.6 + shareOf(analysis, layer.name),
               split: analysis.split,
               layer: layer.name,

@@ -6,7 +6,8 @@ import { BlockBootstrap, tendencyTest, sumOf, within } from '../statistics/block
 import { holm } from '../statistics/holm.js'
 import { quantile } from '../statistics/quantile.js'
 import type { Counted, RunContext, Tested } from './candidate.js'
-import { counted, estimated, listed, percent, short, signed } from './text.js'
+import { counted } from '../../counting.js'
+import { estimated, listed, percent, short, signed } from './text.js'
 
 /** Errors of the first-order approximation, as shares of the loss's change, that are worth telling. */
 const FIRST_ORDER_OFF = 0.1

@@ -29,8 +29,3 @@ export function listed(names: readonly string[], most = 6): string {
   const shown = names.length > most ? [...names.slice(0, most), `${names.length - most} more`] : names
   return shown.length < 2 ? shown.join('') : `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)!}`
 }
-
-/** `1 unit`, `2 units`. */
-export function counted(count: number, thing: string): string {
-  return `${String(count).replace(/\B(?=(\d{3})+$)/g, ',')} ${thing}${count === 1 ? '' : 's'}`
-}

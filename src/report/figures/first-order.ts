@@ -11,7 +11,8 @@ import {
 } from '../figure.js'
 import { LIGHT } from '../palette.js'
 import { short } from '../reduce.js'
-import { counted, number, percent, signed } from '../text.js'
+import { counted } from '../../counting.js'
+import { number, percent, signed } from '../text.js'
 
 const X = 'loss change (negative helps)'
 

@@ -11,7 +11,8 @@ import {
 } from '../figure.js'
 import { LIGHT } from '../palette.js'
 import { shorts, sum } from '../reduce.js'
-import { grouped, percent } from '../text.js'
+import { grouped } from '../../counting.js'
+import { percent } from '../text.js'
 
 /** Tensors that may be chosen. */
 const MOST_TENSORS = 24

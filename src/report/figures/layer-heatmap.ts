@@ -14,7 +14,7 @@ import {
 } from '../figure.js'
 import { divergingColor, robustLimit, clipNote } from '../heat.js'
 import { binsOf, inBins, shorts, sum } from '../reduce.js'
-import { counted } from '../text.js'
+import { counted } from '../../counting.js'
 
 const MOST_BINS = 240
 

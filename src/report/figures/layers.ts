@@ -3,7 +3,8 @@ import { chooseLayers, drawnLayers, layerNote } from '../choose.js'
 import { COMMON, LAYER_AXIS, legendColumns, rowHeight, type Figure, type Layer } from '../figure.js'
 import { LIGHT } from '../palette.js'
 import { short } from '../reduce.js'
-import { counted, number, signed } from '../text.js'
+import { counted } from '../../counting.js'
+import { number, signed } from '../text.js'
 
 /** Height of a bar at most, in pixels. */
 const BAR = 10

@@ -13,7 +13,8 @@ import {
 } from '../figure.js'
 import { SEQUENTIAL } from '../palette.js'
 import { binsOf, largest, sum, type Bins } from '../reduce.js'
-import { counted, percent, pValue } from '../text.js'
+import { counted } from '../../counting.js'
+import { percent, pValue } from '../text.js'
 
 const MOST_BINS = 300
 

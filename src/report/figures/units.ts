@@ -10,7 +10,7 @@ import {
 } from '../figure.js'
 import { divergingColor, robustLimit } from '../heat.js'
 import { largest, sum } from '../reduce.js'
-import { counted } from '../text.js'
+import { counted } from '../../counting.js'
 
 /** Tensors that may be chosen: each holds up to 6,400 numbers. */
 const MOST_TENSORS = 12

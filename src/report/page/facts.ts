@@ -1,7 +1,8 @@
 import type { RunAnalysis, SplitAnalysis } from '../../analysis/model.js'
 import { html, type Html } from '../html.js'
 import { farthest } from '../reduce.js'
-import { counted, grouped, number, plain, signed } from '../text.js'
+import { counted, grouped } from '../../counting.js'
+import { number, plain, signed } from '../text.js'
 
 /** What run this is, in a sentence. */
 export function leadSentence({ facts, splits }: RunAnalysis): Html {

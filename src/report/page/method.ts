@@ -1,6 +1,7 @@
 import type { RunAnalysis } from '../../analysis/model.js'
 import { html, type Html } from '../html.js'
-import { counted, plain } from '../text.js'
+import { counted } from '../../counting.js'
+import { plain } from '../text.js'
 
 /** How the numbers were made, so that a reader who has only this page can judge them. */
 export function methodSection({ facts }: RunAnalysis): Html {

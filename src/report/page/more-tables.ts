@@ -1,6 +1,7 @@
 import type { Estimate, ExtremeParameter, RunAnalysis } from '../../analysis/model.js'
 import { html, type Html } from '../html.js'
-import { counted, grouped, number, percent } from '../text.js'
+import { counted, grouped } from '../../counting.js'
+import { number, percent } from '../text.js'
 import { lcaCell, numberCell, plainTable } from './tables.js'
 
 /** Weights, biases, normalisation, embeddings and buffers apart. */

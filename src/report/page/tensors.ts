@@ -1,6 +1,7 @@
 import type { RunAnalysis, TensorAnalysis } from '../../analysis/model.js'
 import { html, type Html } from '../html.js'
-import { counted, grouped, percent } from '../text.js'
+import { counted, grouped } from '../../counting.js'
+import { percent } from '../text.js'
 import { lcaCell, numberCell, scroller } from './tables.js'
 
 interface Column {
