@@ -74,6 +74,12 @@ export class EngineError extends RetrogradError {
   readonly exitStatus = EXIT.failed
 }
 
+/** A device or an engine that was asked for by name and can't be had here. */
+export class DeviceError extends RetrogradError {
+  readonly code = 'DEVICE'
+  readonly exitStatus = EXIT.unsupported
+}
+
 /** A Parquet table or manifest that is missing, corrupt or of another version. */
 export class ResultsError extends RetrogradError {
   readonly code = 'RESULTS'

@@ -108,7 +108,8 @@ export function memoryOf({ parameters, dataBytes, sizing }: Workload): number {
   return PARENT_BYTES + dataBytes + workers * workerBytes(parameters, Math.min(dataBytes, keepBytes))
 }
 
-function workloadOf({ trajectory, tensors, data }: Prepared, options: RunOptions): Workload {
+function workloadOf({ trajectory, network, data }: Prepared, options: RunOptions): Workload {
+  const { tensors } = network
   const { granularity, quadrature = 'simpson', workers, threads } = options
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
   const parameters = sum(tensors.map(({ size }) => size))
@@ -127,7 +128,11 @@ function workloadOf({ trajectory, tensors, data }: Prepared, options: RunOptions
 }
 
 /** Where samples of a micro-batch meet, the noise floor can't be estimated. */
-function isPerSample({ gradient: { perSample, coupledBy } }: Prepared): boolean {
+function isPerSample({
+  network: {
+    gradient: { perSample, coupledBy },
+  },
+}: Prepared): boolean {
   return perSample && coupledBy === undefined
 }
 

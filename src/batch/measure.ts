@@ -1,4 +1,9 @@
-import { createEngine, evaluate } from '../engines/create.js'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { evaluate } from '../engines/create.js'
+import type { Engine } from '../engines/engine.js'
+import { openEngine } from '../engines/open.js'
 import type { Prepared } from '../replay/prepare.js'
 import type { FloatArray } from '../tensor.js'
 
@@ -16,14 +21,15 @@ export async function measureMicroBatch(
   threads: number,
   samples = prepared.batchSize,
 ): Promise<number> {
-  const { gradient, trajectory, tensors, batchSize } = prepared
+  const { network, trajectory, batchSize } = prepared
+  const { tensors } = network
   const [data] = prepared.data.values()
   const weights = new Map<string, FloatArray>()
   for (const { name, checkpointName } of tensors)
     weights.set(name, (await trajectory.checkpoints[0]!.read(checkpointName)).data)
   const sums = new Map(tensors.map(({ name, size }) => [name, new Float64Array(size)]))
   const split = { ...data!, samples: Math.min(samples, data!.samples) }
-  const engine = await createEngine(gradient, { threads })
+  const engine = await engineOf(prepared, threads)
   let shortest = Infinity
   try {
     for (let i = 0; i <= TIMED; i += 1) {
@@ -35,4 +41,13 @@ export async function measureMicroBatch(
     await engine.close()
   }
   return shortest / 1000
+}
+
+async function engineOf({ network }: Prepared, threads: number): Promise<Engine> {
+  const folder = mkdtempSync(join(tmpdir(), 'retrograd-'))
+  try {
+    return await openEngine(network.engineSetup(folder), { threads })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }

@@ -10,7 +10,7 @@ import type { RunArguments } from './run-options.js'
 /** Options of a replay that are said once for a whole batch, or make no sense in one. */
 const NOT_PER_RUN: readonly string[] = ['out', 'overwrite', 'json', 'intervals']
 /** Options that change how fast results come, and not what they are. */
-const INERT: readonly string[] = ['workers']
+const INERT: readonly string[] = ['workers', 'device-memory']
 
 const WHOLE = /^(?<path>.+)$/
 const NUMBERS_FILE = /^(?![\d\s,.eE+-]+$)(?<path>.+)$/

@@ -1,5 +1,7 @@
 import type { Options } from 'yargs'
 import { UsageError } from '../errors.js'
+import { DEVICE_CHOICES, ENGINES, PRECISIONS } from '../engines/devices/names.js'
+import type { DeviceChoice, EngineName, Precision } from '../engines/devices/names.js'
 import type { RunOptions } from '../replay/options.js'
 import { GRANULARITIES } from '../tables/schema.js'
 import type { WeightKind } from '../trajectory/formats/format.js'
@@ -90,6 +92,35 @@ export const RUN_OPTIONS = {
     describe:
       'Replay only intervals FROM:TO (TO left out), cut at multiples of 32; `retrograd merge` joins them',
   },
+  engine: {
+    choices: ENGINES,
+    default: 'onnxruntime' as const,
+    describe: 'What computes gradients: ONNX Runtime, or TensorFlow.js for its own models',
+  },
+  device: {
+    choices: DEVICE_CHOICES,
+    default: 'auto' as const,
+    describe: 'Where gradients are computed; auto takes the first that passes its probe',
+  },
+  'strict-device': {
+    type: 'boolean',
+    default: false,
+    describe: 'Fail where an operator would be computed on another device',
+  },
+  precision: {
+    choices: PRECISIONS,
+    default: 'float32' as const,
+    describe: "Type of the network's values; float16 on devices that have it",
+  },
+  tf32: {
+    type: 'boolean',
+    default: false,
+    describe: "Let NVIDIA's matrix units round to TF32: quicker, with larger residuals",
+  },
+  'device-memory': {
+    type: 'string',
+    describe: "Use no more of the device's memory: 8GB, 500MB [what is free]",
+  },
   workers: { type: 'number', describe: 'Worker processes [as many as cores and memory allow]' },
   threads: { type: 'number', describe: "Threads of each worker's engine [1; for large networks all cores]" },
   overwrite: {
@@ -121,6 +152,12 @@ export interface RunArguments extends LossArguments, DataArguments {
   readonly seed: number
   readonly tensors: readonly string[]
   readonly intervals?: string | undefined
+  readonly engine: EngineName
+  readonly device: DeviceChoice
+  readonly strictDevice: boolean
+  readonly precision: Precision
+  readonly tf32: boolean
+  readonly deviceMemory?: string | undefined
   readonly workers?: number | undefined
   readonly threads?: number | undefined
   readonly overwrite: boolean
@@ -144,6 +181,12 @@ export async function readRunOptions(argv: RunArguments): Promise<RunOptions> {
     batchNorm: argv.batchnorm,
     quadrature: argv.quadrature,
     tensors: argv.tensors,
+    engine: argv.engine,
+    device: argv.device,
+    strictDevice: argv.strictDevice,
+    precision: argv.precision,
+    tf32: argv.tf32,
+    ...(argv.deviceMemory !== undefined && { deviceMemory: byteCount('--device-memory', argv.deviceMemory) }),
     out: argv.out,
     overwrite: argv.overwrite,
     ...(model !== undefined && { model }),
@@ -183,6 +226,23 @@ function positive(option: string, value: number): number {
 function wholeNumber(option: string, value: number): number {
   if (Number.isSafeInteger(value) && value >= 1) return value
   throw new UsageError(`${option} ${value}: a whole number from 1 on is needed`)
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KIB: 2 ** 10,
+  MIB: 2 ** 20,
+  GIB: 2 ** 30,
+}
+
+function byteCount(option: string, text: string): number {
+  const [, number = '', unit = 'B'] = /^(\d+(?:\.\d+)?)\s*([kmg]?i?b)?$/i.exec(text) ?? []
+  const bytes = Math.floor(Number(number) * (UNITS[unit.toUpperCase()] ?? Number.NaN))
+  if (number !== '' && bytes >= 1) return bytes
+  throw new UsageError(`${option} ${text}: a size is needed, such as 8GB or 500MB`)
 }
 
 function powerOfTwo(option: string, value: number): number {

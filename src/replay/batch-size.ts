@@ -1,12 +1,8 @@
-import type { GradientGraph } from '../autodiff/differentiate.js'
 import type { DataSet } from '../data/needs.js'
 import { defaultBatchSize } from '../engines/micro-batches.js'
 import { DataError, UsageError } from '../errors.js'
-import type { Graph, NamedValue, Shape } from '../onnx/graph.js'
-import { staticShape } from '../onnx/shapes/dims.js'
-import { elementsPerSample } from '../onnx/size.js'
-import { elementCount } from '../tensor.js'
 import { EXPORT_LINE } from '../trajectory/bind-report.js'
+import type { Differentiated, ReplayNetwork } from './network.js'
 import type { RunOptions } from './options.js'
 
 /**
@@ -18,7 +14,7 @@ import type { RunOptions } from './options.js'
  */
 export function askedBatchSize(
   { batchSize, model }: RunOptions,
-  { batch, coupledBy }: GradientGraph,
+  { batch, coupledBy }: Differentiated,
   note: (text: string) => void,
 ): number | undefined {
   if (typeof batch === 'string') {
@@ -47,23 +43,13 @@ function missingSize(operator: string): UsageError {
  * The size of a micro-batch that suits the network and the samples, the largest of them: sizes that only the data fix
  * (the length of a sequence) count with their value there.
  */
-export function fittingBatchSize(gradient: GradientGraph, data: Iterable<DataSet>): number {
-  const elements = [...data].map((set) => elementsPerSample(withSampleShapes(gradient, set), gradient.batch))
-  return defaultBatchSize(Math.max(...elements), parametersOf(gradient))
-}
-
-function parametersOf({ graph, inputs, target, weight }: GradientGraph): number {
-  const data = new Set([...inputs, weight, ...(target ? [target.input] : [])].map(({ name }) => name))
-  const parameters = graph.inputs.filter(({ name }) => !data.has(name))
-  return parameters.reduce((sum, { shape }) => sum + elementCount(staticShape(shape) ?? []), 0)
-}
-
-function withSampleShapes({ graph, batch, target }: GradientGraph, data: DataSet): Graph {
-  const shapeOf = ({ name, shape }: NamedValue): Shape | undefined => {
-    const sample = data.inputs.get(name) ?? (name === target?.input.name ? data.target : undefined)
-    return sample === undefined ? shape : [batch, ...sample.sampleShape]
-  }
-  return { ...graph, inputs: graph.inputs.map((input) => ({ ...input, shape: shapeOf(input) })) }
+export function fittingBatchSize(
+  network: Pick<ReplayNetwork, 'tensors' | 'elementsPerSample'>,
+  data: Iterable<DataSet>,
+): number {
+  const elements = [...data].map((set) => network.elementsPerSample(set))
+  const parameters = network.tensors.reduce((sum, { size }) => sum + size, 0)
+  return defaultBatchSize(Math.max(...elements), parameters)
 }
 
 /**
@@ -73,7 +59,7 @@ function withSampleShapes({ graph, batch, target }: GradientGraph, data: DataSet
  * @throws UsageError where a size leaves a micro-batch of one sample
  * @throws DataError where the samples don't fill the micro-batches of a fixed size
  */
-export function checkRemainder(data: DataSet, gradient: GradientGraph, batchSize: number): void {
+export function checkRemainder(data: DataSet, gradient: Differentiated, batchSize: number): void {
   const { path, samples } = data
   const { coupledBy, perSample, batch } = gradient
   if (typeof batch === 'number' && samples % batchSize !== 0 && (coupledBy !== undefined || !perSample)) {

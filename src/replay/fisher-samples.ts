@@ -1,8 +1,8 @@
-import type { GradientGraph } from '../autodiff/differentiate.js'
 import type { DataSet } from '../data/needs.js'
 import { chooseSamples } from '../data/sample.js'
 import type { Sample } from '../data/sample.js'
 import { UsageError } from '../errors.js'
+import type { Differentiated } from './network.js'
 import type { RunOptions } from './options.js'
 
 /**
@@ -12,7 +12,7 @@ import type { RunOptions } from './options.js'
  */
 export function checkFisher(
   { fisher, intervals }: Pick<RunOptions, 'fisher' | 'intervals'>,
-  { coupledBy, perSample }: Pick<GradientGraph, 'coupledBy' | 'perSample'>,
+  { coupledBy, perSample }: Pick<Differentiated, 'coupledBy' | 'perSample'>,
 ): void {
   if (fisher === undefined) return
   const option = `--fisher-samples ${fisher.samples}`

@@ -11,6 +11,7 @@ import type { Manifest, ManifestFacts } from '../tables/manifest.js'
 import { SCHEMA_VERSION } from '../tables/schema.js'
 import type { BoundPair } from '../trajectory/bind.js'
 import { VERSION } from '../version.js'
+import type { ReplayNetwork } from './network.js'
 import type { RunOptions } from './options.js'
 import type { Prepared } from './prepare.js'
 import type { Outcome } from './state.js'
@@ -27,7 +28,8 @@ export async function runFacts(
   prepared: Prepared,
   { threads }: Sizing,
 ): Promise<RunFacts> {
-  const { trajectory, binding, data, notes } = prepared
+  const { trajectory, network, device, data, notes } = prepared
+  const { binding } = network
   return {
     schema: SCHEMA_VERSION,
     retrograd: {
@@ -38,8 +40,8 @@ export async function runFacts(
     },
     options: optionFacts(options, prepared.batchSize),
     model: {
-      path: prepared.modelPath,
-      sha256: await sha256File(prepared.modelPath, ModelError),
+      path: network.path,
+      sha256: await sha256File(network.path, ModelError),
       binding: binding.how,
       ...(binding.origin && { exported_from: binding.origin }),
       constants: binding.constants,
@@ -57,8 +59,14 @@ export async function runFacts(
         ...(prepared.fisher && { fisher_samples: prepared.fisher.get(split)!.length }),
       })),
     ),
-    tensors: tensorFacts(prepared),
-    device: { engine: 'onnxruntime', provider: 'cpu', cpu: cpus()[0]?.model ?? 'unknown', threads },
+    tensors: tensorFacts(network),
+    device: {
+      engine: options.engine ?? 'onnxruntime',
+      provider: device.device,
+      ...(device.adapter !== undefined && { adapter: device.adapter }),
+      cpu: cpus()[0]?.model ?? 'unknown',
+      threads,
+    },
     trajectory: {
       path: trajectory.path,
       format: trajectory.format,
@@ -76,7 +84,7 @@ function sampleFacts(sample: Sample | undefined): Record<string, unknown> {
   return { sample: { population, groups, group_size: groupSize, seed } }
 }
 
-function tensorFacts({ tensors, binding, allocated }: Prepared): RunFacts['tensors'] {
+function tensorFacts({ tensors, binding, allocated }: ReplayNetwork): RunFacts['tensors'] {
   const pairs = new Map(binding.pairs.map((pair) => [pair.name, pair]))
   return tensors.slice(0, allocated).map((tensor) => ({
     tensor: tensor.name,
@@ -102,7 +110,8 @@ function layoutFacts({ by, permutation, reshaped }: BoundPair): Record<string, u
 
 function optionFacts(options: RunOptions, batchSize: number): Record<string, unknown> {
   const { splits, loss, steps, weights, batchSize: asked, batchNorm, map, out, overwrite, ...plain } = options
-  const { intervals, fisher, workers, threads, ...others } = plain
+  const { intervals, fisher, workers, threads, engine, device, strictDevice, precision, ...more } = plain
+  const { tf32, deviceMemory, ...others } = more
   return {
     ...others,
     splits: Object.fromEntries(splits),
@@ -119,6 +128,12 @@ function optionFacts(options: RunOptions, batchSize: number): Record<string, unk
     fisher_seed: fisher?.seed ?? null,
     workers: workers ?? null,
     threads: threads ?? null,
+    engine: engine ?? 'onnxruntime',
+    device: device ?? 'auto',
+    strict_device: strictDevice ?? false,
+    precision: precision ?? 'float32',
+    tf32: tf32 ?? false,
+    device_memory: deviceMemory ?? null,
     out,
     overwrite,
   }
@@ -133,6 +148,9 @@ const WITHOUT_EFFECT = [
   'overwrite',
   'workers',
   'threads',
+  'device',
+  'strict_device',
+  'device_memory',
   'batch_size_given',
   'intervals',
 ]

@@ -1,6 +1,7 @@
 import type { Settings } from '../autodiff/rule.js'
 import type { LossSpec } from '../autodiff/losses.js'
 import type { DataOptions } from '../data/needs.js'
+import type { DeviceChoice, EngineName, Precision } from '../engines/devices/names.js'
 import type { Granularity } from '../tables/schema.js'
 import type { WeightKind } from '../trajectory/formats/format.js'
 import type { StepRange } from '../trajectory/step-range.js'
@@ -12,7 +13,7 @@ import type { Range } from './state.js'
 export interface RunOptions extends DataOptions {
   /** A folder of checkpoints, or one file that holds many. */
   readonly checkpoints: string
-  /** An ONNX file; where the checkpoints are networks themselves (ONNX), the last of them unless another is named. */
+  /** The network: an ONNX file (a model.json for tfjs); where the checkpoints are networks themselves (ONNX), the last of them unless another is named. */
   readonly model?: string
   /** A file that says which tensor of the checkpoints is which parameter (trajectory/map-file.ts). */
   readonly map?: string
@@ -45,6 +46,18 @@ export interface RunOptions extends DataOptions {
   readonly workers?: number
   /** Threads of each worker's engine; by default 1, for large networks all cores. */
   readonly threads?: number
+  /** What computes the loss and its gradient; onnxruntime by default. */
+  readonly engine?: EngineName
+  /** Where it computes; `auto` by default: the first device that passes its probe. */
+  readonly device?: DeviceChoice
+  /** Whether an operator that any other device computes is an error. */
+  readonly strictDevice?: boolean
+  /** The type that the network's values are computed in; float32 by default. */
+  readonly precision?: Precision
+  /** Lets NVIDIA's matrix units round factors to 10 bits (TF32), which is quicker. */
+  readonly tf32?: boolean
+  /** Bytes of the device's memory that may be used; by default what is free. */
+  readonly deviceMemory?: number
   readonly out: string
   readonly overwrite: boolean
 }

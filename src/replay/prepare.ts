@@ -1,37 +1,28 @@
-import { hasBatchNorm, NO_BATCH_NORM } from '../autodiff/coupling.js'
-import { differentiate } from '../autodiff/differentiate.js'
-import type { GradientGraph } from '../autodiff/differentiate.js'
+import { NO_BATCH_NORM } from '../autodiff/coupling.js'
 import { drawSample } from '../data/sample.js'
 import type { Sample } from '../data/sample.js'
 import { openSource, readData } from '../data/open-data.js'
 import type { DataSource } from '../data/open-data.js'
 import type { DataNeeds, DataSet, InputSpec } from '../data/needs.js'
 import type { NamedValue } from '../onnx/graph.js'
+import { chooseDevice } from '../engines/devices/choose.js'
+import type { ChosenDevice } from '../engines/devices/choose.js'
 import { readModel } from '../onnx/read.js'
-import type { Binding } from '../trajectory/bind.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import { openTrajectory } from '../trajectory/open-trajectory.js'
 import { askedBatchSize, checkRemainder, fittingBatchSize } from './batch-size.js'
-import { bindingNotes, bindNetwork, networkAmong } from './binding.js'
 import { checkFisher, fisherNote, fisherSamples } from './fisher-samples.js'
-import { flattenNotes } from './flatten-note.js'
 import { listNames } from '../listing.js'
-import { chooseTensors } from './choose-tensors.js'
+import type { Differentiated, ReplayNetwork } from './network.js'
+import { openOnnxNetwork } from './onnx-network.js'
 import type { RunEvents, RunOptions } from './options.js'
-import { describeTensors } from './tensors.js'
 import type { LcaTensor } from './tensors.js'
 
 /** Everything that a replay needs, opened and checked against each other. */
 export interface Prepared {
-  /** The network's ONNX file. */
-  readonly modelPath: string
   readonly trajectory: Trajectory
-  readonly binding: Binding
-  /** In the order of the tables; where LCA is restricted to some, those come first. */
-  readonly tensors: readonly LcaTensor[]
-  /** LCA is allocated to the first so many tensors. */
-  readonly allocated: number
-  readonly gradient: GradientGraph
+  readonly device: ChosenDevice
+  readonly network: ReplayNetwork
   /** Its arrays are let go when the workers have them. */
   readonly data: Map<string, DataSet>
   /** By split, where its data are a random sample: then they are what `data` holds. */
@@ -53,57 +44,53 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     events.onNote?.(text)
   }
   const sources = beginSources(options)
+  const choosing = chooseDevice(options.device ?? 'cpu')
+  choosing.catch(() => undefined)
   const named = options.model === undefined ? undefined : await readModel(options.model)
-  const { steps, weights = 'raw', map } = options
+  const { steps, weights = 'raw' } = options
   const trajectory = await openTrajectory(options.checkpoints, { weights, ...(steps && { steps }) })
   trajectory.notes.forEach(note)
-  const modelPath = options.model ?? networkAmong(trajectory)
-  if (named === undefined) note(`the network is ${modelPath}`)
-  const model = named ?? (await readModel(modelPath))
-  const { binding, graph } = await bindNetwork({ model: modelPath, map }, model, trajectory)
-  bindingNotes(binding).forEach(note)
-  flattenNotes(model, binding).forEach(note)
-  const parameters = binding.pairs.map(({ name }) => name)
-  const { loss, batchNorm } = options
-  const { tensors, allocated } = chooseTensors(describeTensors(model, binding), options.tensors)
-  const wanted = tensors.slice(0, allocated).map(({ name }) => name)
-  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm })
+  const device = await choosing
+  const network = await openOnnxNetwork(options, trajectory, { named, device }, note)
+  const { gradient, tensors, allocated, normalizes } = network
   checkFisher(options, gradient)
   gradient.notes.forEach(note)
+  const wanted = tensors.slice(0, allocated)
   if (allocated < tensors.length)
-    note(`LCA of ${allocated} of ${tensors.length} tensors: ${listNames(wanted, 8)}`)
-  const normalizes = hasBatchNorm(graph)
+    note(
+      `LCA of ${allocated} of ${tensors.length} tensors: ${listNames(
+        wanted.map(({ name }) => name),
+        8,
+      )}`,
+    )
   batchNormNotes(options, normalizes).forEach(note)
-  unreached(tensors.slice(0, allocated), gradient).forEach(note)
+  unreached(wanted, gradient).forEach(note)
   const asked = askedBatchSize(options, gradient, note)
   const data = await readSplits(sources, options, gradient, note)
-  const batchSize = asked ?? fittingBatchSize(gradient, data.values())
+  const batchSize = asked ?? fittingBatchSize(network, data.values())
   const samples = sampled(data, options, { gradient, batchSize }, note)
   for (const [split, { data: part }] of samples) data.set(split, part)
   for (const set of data.values()) checkRemainder(set, gradient, batchSize)
   const fisher = fisherSamples(options, data, samples)
   if (fisher !== undefined) note(fisherNote(fisher, data))
   const prepared = {
-    modelPath,
     trajectory,
-    binding,
-    tensors,
-    allocated,
-    gradient,
+    device,
+    network,
     data,
     samples,
     ...(fisher && { fisher }),
     batchSize,
     notes,
   }
-  return normalizes ? { ...prepared, batchNorm } : prepared
+  return normalizes ? { ...prepared, batchNorm: options.batchNorm } : prepared
 }
 
 /** Random samples of those splits that have more than are asked for. */
 function sampled(
   data: ReadonlyMap<string, DataSet>,
   { sample }: RunOptions,
-  { gradient, batchSize }: Pick<Prepared, 'gradient' | 'batchSize'>,
+  { gradient, batchSize }: { readonly gradient: Differentiated; readonly batchSize: number },
   note: (text: string) => void,
 ): Map<string, Sample> {
   const samples = new Map<string, Sample>()
@@ -132,7 +119,7 @@ function batchNormNotes({ batchNorm }: RunOptions, normalizes: boolean): string[
   ]
 }
 
-function unreached(tensors: readonly LcaTensor[], { gradients }: GradientGraph): string[] {
+function unreached(tensors: readonly LcaTensor[], { gradients }: Differentiated): string[] {
   const without = tensors.filter(({ name }) => !gradients.has(name))
   const buffers = without.filter(({ role }) => role === 'buffer')
   const others = without.filter(({ role }) => role !== 'buffer').map(({ name }) => name)
@@ -161,7 +148,7 @@ function beginSources(options: RunOptions): ReadonlyMap<string, Promise<DataSour
 async function readSplits(
   sources: ReadonlyMap<string, Promise<DataSource>>,
   options: RunOptions,
-  gradient: GradientGraph,
+  gradient: Differentiated,
   note: (text: string) => void,
 ): Promise<Map<string, DataSet>> {
   const data = new Map<string, DataSet>()
@@ -173,7 +160,7 @@ async function readSplits(
   return data
 }
 
-function dataNeeds({ inputs, target }: GradientGraph): DataNeeds {
+function dataNeeds({ inputs, target }: Differentiated): DataNeeds {
   const spec = ({ name, dtype, shape }: NamedValue): InputSpec => ({
     name,
     dtype: dtype ?? 'float32',

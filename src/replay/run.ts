@@ -1,9 +1,5 @@
-import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { programOf } from '../engines/program.js'
 import { UsageError } from '../errors.js'
-import { encodeModel } from '../onnx/write.js'
-import { diskError } from '../tables/disk-error.js'
 import type { Manifest } from '../tables/manifest.js'
 import { assertFree, ResultsWriter } from '../tables/writer.js'
 import { Buffers } from './allocation.js'
@@ -75,7 +71,7 @@ class Run {
     checkIntervals(options.intervals, prepared.trajectory)
     checkSplits(options)
     const { workers, threads } = options
-    const parameters = prepared.tensors.reduce((sum, { size }) => sum + size, 0)
+    const parameters = prepared.network.tensors.reduce((sum, { size }) => sum + size, 0)
     this.dataBytes = [...prepared.data.values()].reduce((sum, set) => sum + bytesOf(set), 0)
     this.sizing = sizing({ parameters, dataBytes: this.dataBytes, workers, threads })
   }
@@ -123,7 +119,8 @@ class Run {
   }
 
   private arrays(store: ReplayStore): Arrays {
-    const { tensors, allocated, trajectory } = this.prepared
+    const { network, trajectory } = this.prepared
+    const { tensors, allocated } = network
     return {
       store,
       buffers: new Buffers(),
@@ -138,23 +135,22 @@ class Run {
     shared: string,
     workers: StartedWorkers,
   ): WorkerPool {
-    const { gradient, data, samples, tensors } = this.prepared
-    const model = join(shared, 'gradient.onnx')
-    writeWhole(model, encodeModel(gradient.graph))
+    const { network, data, samples } = this.prepared
+    const engine = network.engineSetup(shared)
     const splits = [...data].map(([name, set], i) =>
       writeSplit(join(shared, `data-${i}`), set, samples.get(name)?.groups),
     )
     for (const [name, set] of data) data.set(name, withoutArrays(set))
     const parameters = {
-      tensors: tensors.map(({ name, size }) => ({ name, size })),
+      tensors: network.tensors.map(({ name, size }) => ({ name, size })),
       allocated: layout.tensors.length,
       weightElements,
     }
     const { threads, keepBytes } = this.sizing
     const setup = {
       store: store.folder,
-      model,
-      program: programOf(gradient),
+      engine,
+      fixedBatch: typeof network.gradient.batch === 'number',
       threads,
       parameters,
       splits,
@@ -167,7 +163,8 @@ class Run {
   }
 
   private input(arrays: Arrays, evaluator: WorkerPool): ReplayInput {
-    const { trajectory, tensors, data, samples, gradient } = this.prepared
+    const { trajectory, data, samples, network } = this.prepared
+    const { tensors, gradient } = network
     const { perSample, coupledBy } = gradient
     return {
       trajectory,
@@ -184,7 +181,8 @@ class Run {
 
   private replayOptions(): ReplayOptions {
     const { quadrature = 'simpson', tolerance, maxSplits, granularity, intervals } = this.options
-    const { batchSize, gradient, fisher } = this.prepared
+    const { batchSize, network, fisher } = this.prepared
+    const { gradient } = network
     const { signal, onProgress, onNote } = this.events
     return {
       rule: RULES[quadrature],
@@ -230,13 +228,5 @@ function hasFinished(folder: string): boolean {
     return records.some(({ kind }) => kind === 'interval')
   } catch {
     return true
-  }
-}
-
-function writeWhole(path: string, bytes: Uint8Array): void {
-  try {
-    writeFileSync(path, bytes)
-  } catch (error) {
-    throw diskError(path, error)
   }
 }

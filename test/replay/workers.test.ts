@@ -136,8 +136,14 @@ describe('workers', () => {
     const process = new WorkerProcess()
     const pool = new WorkerPool([process], {
       store: newFolder(),
-      model: 'no such file.onnx',
-      program: programOf(differentiate(await readModel(`${RUN}/model.onnx`), CROSS_ENTROPY)),
+      engine: {
+        engine: 'onnxruntime',
+        model: 'no such file.onnx',
+        program: programOf(differentiate(await readModel(`${RUN}/model.onnx`), CROSS_ENTROPY)),
+        device: 'cpu',
+        strict: false,
+      },
+      fixedBatch: false,
       threads: 1,
       parameters: { tensors: [], allocated: 0, weightElements: 'float32' },
       splits: [{ samples: 1, inputs: {} }],

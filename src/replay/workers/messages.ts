@@ -1,6 +1,6 @@
 import type { Terms } from '../../engines/engine.js'
 import type { Cut } from '../../engines/micro-batches.js'
-import type { GradientProgram } from '../../engines/program.js'
+import type { EngineSetup } from '../../engines/setup.js'
 import type { DType } from '../../tensor.js'
 import type { WeightElements } from '../store/store.js'
 
@@ -50,9 +50,9 @@ export interface ParameterFacts {
 export interface WorkerSetup {
   /** Folder of the replay's arrays. */
   readonly store: string
-  /** File of the gradient graph. */
-  readonly model: string
-  readonly program: GradientProgram
+  readonly engine: EngineSetup
+  /** Whether every micro-batch has one size (Engine.fixedBatch). */
+  readonly fixedBatch: boolean
   readonly threads: number
   readonly parameters: ParameterFacts
   readonly splits: readonly SplitFiles[]

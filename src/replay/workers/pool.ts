@@ -113,8 +113,8 @@ export class WorkerPool implements Evaluator {
   }
 
   private groupsOf(task: PointTask): number {
-    const { parameters, program, splits } = this.setup
-    const facts = { fixedBatch: program.fixedBatch, parameters: allocatedParameters(parameters) }
+    const { parameters, fixedBatch, splits } = this.setup
+    const facts = { fixedBatch, parameters: allocatedParameters(parameters) }
     return groupsOf(splits[task.split]!, task, facts).length
   }
 

@@ -3,7 +3,7 @@
  * event loop while it runs, and ending a thread during a run ends the process, so that engines have processes of their own.
  */
 import { setFlagsFromString } from 'node:v8'
-import { openOnnxRuntimeEngine } from '../../engines/onnxruntime.js'
+import { openEngine } from '../../engines/open.js'
 import { RetrogradError } from '../../errors.js'
 import { ReplayStore } from '../store/store.js'
 import type { Failure, FromWorker, TaskPart, ToWorker, WorkerSetup } from './messages.js'
@@ -44,10 +44,10 @@ async function handle(message: ToWorker): Promise<void> {
 }
 
 async function setUp(setup: WorkerSetup): Promise<PointEvaluator> {
-  const { store, model, program, threads, parameters, splits, keepBytes } = setup
+  const { store, threads, parameters, splits, keepBytes } = setup
   const size = parameters.tensors.reduce((sum, tensor) => sum + tensor.size, 0)
   const keepMemory = size < LARGE_PARAMETERS
-  const engine = await openOnnxRuntimeEngine(model, program, { threads, flushDenormals: true, keepMemory })
+  const engine = await openEngine(setup.engine, { threads, flushDenormals: true, keepMemory })
   const opened = openSplits(splits, keepBytes).map((data, i) => ({ data, groups: splits[i]!.groups }))
   return new PointEvaluator(engine, new ReplayStore(store), parameters, opened)
 }

@@ -1,0 +1,15 @@
+import type { Device } from './devices/names.js'
+import type { GradientProgram } from './program.js'
+
+/** How an engine is made, in plain data that other processes can be handed. */
+export type EngineSetup = OnnxRuntimeSetup
+
+export interface OnnxRuntimeSetup {
+  readonly engine: 'onnxruntime'
+  /** File of the gradient graph. */
+  readonly model: string
+  readonly program: GradientProgram
+  readonly device: Device
+  /** Whether a node on any other device is an error. */
+  readonly strict: boolean
+}

@@ -1,0 +1,29 @@
+import type { GradientGraph } from '../autodiff/differentiate.js'
+import type { DataSet } from '../data/needs.js'
+import type { EngineSetup } from '../engines/setup.js'
+import type { Binding } from '../trajectory/bind.js'
+import type { LcaTensor } from './tensors.js'
+
+/** What a replay must know of a loss and its gradient, whichever engine computes them. */
+export type Differentiated = Pick<
+  GradientGraph,
+  'inputs' | 'target' | 'batch' | 'perSample' | 'coupledBy' | 'gradients' | 'notes'
+>
+
+/** A network that is bound to the checkpoints and differentiated. */
+export interface ReplayNetwork {
+  /** The network's file. */
+  readonly path: string
+  readonly binding: Binding
+  /** In the order of the tables; where LCA is restricted to some, those come first. */
+  readonly tensors: readonly LcaTensor[]
+  /** LCA is allocated to the first so many tensors. */
+  readonly allocated: number
+  readonly gradient: Differentiated
+  /** Whether it has BatchNormalization, whose meaning depends on an option. */
+  readonly normalizes: boolean
+  /** Elements that the engine computes for one sample of these data: a measure of a micro-batch's memory. */
+  elementsPerSample(data: DataSet): number
+  /** Writes what the engine needs into a folder, and says how to open the engine from there. */
+  engineSetup(folder: string): EngineSetup
+}

@@ -1,0 +1,79 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { hasBatchNorm } from '../autodiff/coupling.js'
+import { differentiate } from '../autodiff/differentiate.js'
+import type { GradientGraph } from '../autodiff/differentiate.js'
+import type { DataSet } from '../data/needs.js'
+import type { ChosenDevice } from '../engines/devices/choose.js'
+import { programOf } from '../engines/program.js'
+import type { OnnxRuntimeSetup } from '../engines/setup.js'
+import type { Graph, NamedValue, Shape } from '../onnx/graph.js'
+import { readModel } from '../onnx/read.js'
+import { elementsPerSample } from '../onnx/size.js'
+import { encodeModel } from '../onnx/write.js'
+import { diskError } from '../tables/disk-error.js'
+import type { Trajectory } from '../trajectory/checkpoint.js'
+import { bindingNotes, bindNetwork, networkAmong } from './binding.js'
+import { chooseTensors } from './choose-tensors.js'
+import { flattenNotes } from './flatten-note.js'
+import type { ReplayNetwork } from './network.js'
+import type { RunOptions } from './options.js'
+import { describeTensors } from './tensors.js'
+
+/**
+ * Binds an ONNX network to the checkpoints and differentiates it for a device.
+ * @param named the network, where the options name one; otherwise it is among the checkpoints
+ * @throws what reading, binding and differentiating it throw
+ */
+export async function openOnnxNetwork(
+  options: RunOptions,
+  trajectory: Trajectory,
+  { named, device }: { readonly named: Graph | undefined; readonly device: ChosenDevice },
+  note: (text: string) => void,
+): Promise<ReplayNetwork> {
+  const path = options.model ?? networkAmong(trajectory)
+  if (named === undefined) note(`the network is ${path}`)
+  const model = named ?? (await readModel(path))
+  const { binding, graph } = await bindNetwork({ model: path, map: options.map }, model, trajectory)
+  bindingNotes(binding).forEach(note)
+  flattenNotes(model, binding).forEach(note)
+  const parameters = binding.pairs.map(({ name }) => name)
+  const { loss, batchNorm } = options
+  const { tensors, allocated } = chooseTensors(describeTensors(model, binding), options.tensors)
+  const wanted = tensors.slice(0, allocated).map(({ name }) => name)
+  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm })
+  return {
+    path,
+    binding,
+    tensors,
+    allocated,
+    gradient,
+    normalizes: hasBatchNorm(graph),
+    elementsPerSample: (data) => elementsOf(gradient, data),
+    engineSetup: (folder) => engineSetup(gradient, device, folder),
+  }
+}
+
+function engineSetup(gradient: GradientGraph, { device }: ChosenDevice, folder: string): OnnxRuntimeSetup {
+  const model = join(folder, 'gradient.onnx')
+  try {
+    writeFileSync(model, encodeModel(gradient.graph))
+  } catch (error) {
+    throw diskError(model, error)
+  }
+  return { engine: 'onnxruntime', model, program: programOf(gradient), device, strict: false }
+}
+
+/** Elements that a gradient graph computes for one sample of these data. */
+export function elementsOf(gradient: GradientGraph, data: DataSet): number {
+  return elementsPerSample(withSampleShapes(gradient, data), gradient.batch)
+}
+
+/** Sizes that only the data fix (the length of a sequence) count with their value there. */
+function withSampleShapes({ graph, batch, target }: GradientGraph, data: DataSet): Graph {
+  const shapeOf = ({ name, shape }: NamedValue): Shape | undefined => {
+    const sample = data.inputs.get(name) ?? (name === target?.input.name ? data.target : undefined)
+    return sample === undefined ? shape : [batch, ...sample.sampleShape]
+  }
+  return { ...graph, inputs: graph.inputs.map((input) => ({ ...input, shape: shapeOf(input) })) }
+}
