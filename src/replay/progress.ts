@@ -2,7 +2,7 @@ import type { IntervalRecord } from './records.js'
 
 export interface ReplayProgress {
   /** After the last interval Fisher information takes its time, where it is asked for, and so do the totals of large networks. */
-  readonly phase: 'replaying' | 'Fisher information' | 'writing totals'
+  readonly phase: 'replaying' | 'Fisher information' | 'writing totals' | 'verifying'
   readonly intervals: number
   /** Intervals done, with the shares of those on their way as a fraction. */
   readonly done: number
