@@ -33,9 +33,12 @@ export class StoredResults {
     readonly contradictions: readonly Contradiction[],
   ) {}
 
-  /** @throws ResultsError where a table is missing or damaged */
-  static async read(results: Results): Promise<StoredResults> {
-    const steps = await readSteps(results)
+  /**
+   * @param tolerance of the run
+   * @throws ResultsError where a table is missing or damaged
+   */
+  static async read(results: Results, tolerance: number): Promise<StoredResults> {
+    const steps = await readSteps(results, tolerance)
     const tensors = await readTensors(results)
     return new StoredResults(results, steps.rows, tensors, [
       ...steps.contradictions,
@@ -118,7 +121,7 @@ interface Steps {
   readonly contradictions: Contradiction[]
 }
 
-async function readSteps(results: Results): Promise<Steps> {
+async function readSteps(results: Results, tolerance: number): Promise<Steps> {
   const { rows: count, columns } = await results.readTable('steps')
   const rows = new Map<string, Map<number, StoredStep>>()
   const contradictions: Contradiction[] = []
@@ -151,6 +154,12 @@ async function readSteps(results: Results): Promise<Steps> {
     for (const [what, value, expected] of claims)
       if (!Number.isNaN(value) && !close(value, expected, step))
         contradictions.push({ interval, split, what })
+    if (columns.converged[row] === true && Math.abs(step.residual) > tolerance)
+      contradictions.push({
+        interval,
+        split,
+        what: 'converged, but |residual| is above the tolerance of the run',
+      })
     const before = ofSplit.get(interval - 1)
     if (before !== undefined && before.lossTo !== step.lossFrom)
       contradictions.push({

@@ -38,7 +38,7 @@ export async function verifyResults(
   const results = await openResults(folder, options.run === undefined ? {} : { run: options.run })
   const rebuilt = await rebuild(folder, results.manifest, options)
   checkNumbers(options)
-  const stored = await StoredResults.read(results)
+  const stored = await StoredResults.read(results, rebuilt.options.tolerance)
   const chosen = chooseIntervals(stored.intervals(), options)
   await checkFiles(rebuilt.options, results.manifest, sameEngine(rebuilt))
   return new Verifier(folder, stored, rebuilt, options, events).verify(chosen)
