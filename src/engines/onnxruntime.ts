@@ -2,31 +2,23 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { EngineError, reasonOf } from '../errors.js'
 import { elementCount } from '../tensor.js'
 import type { DType, FloatArray, TypedArray } from '../tensor.js'
+import type { Device } from './devices/names.js'
 import type { Engine, MicroBatch, MicroBatchResult, Parameters, SampleArray, SplitData } from './engine.js'
 import { rows, weights } from './micro-batches.js'
 import type { GradientProgram } from './program.js'
+import { sessionOptions } from './session-options.js'
+import type { Placing, SessionSettings } from './session-options.js'
 import { ONNXRUNTIME_VERSION } from './version.js'
 
-/** ONNX Runtime logs warnings about graphs to stderr; only errors are shown. */
-const LOG_ERRORS_ONLY = 3
-
-export interface OnnxRuntimeOptions {
-  /** Threads of one session; by default what ONNX Runtime chooses (the physical cores). */
-  readonly threads?: number
-  /**
-   * Takes numbers below 1e-38 (float32) for zero: processors take a hundred times as long for them, and masked attention
-   * makes many. It holds for the whole process, JavaScript included, so that it is for processes that do nothing else.
-   */
-  readonly flushDenormals?: boolean
-  /**
-   * Whether memory is kept from one run to the next, which is quicker; by default it is. What is kept grows to more than
-   * a run ever holds, since blocks are taken by the power of two.
-   */
-  readonly keepMemory?: boolean
+export interface OnnxRuntimeOptions extends SessionSettings {
+  /** Where the session computes; the CPU by default. */
+  readonly placing?: Placing
 }
 
+const ON_CPU: Placing = { device: 'cpu', strict: false }
+
 /**
- * ONNX Runtime's CPU provider as an engine. Parameters and a micro-batch go in, per-sample losses and the gradient
+ * ONNX Runtime as an engine. Parameters and a micro-batch go in, per-sample losses and the gradient
  * come out; memory is that of the graph's values for one micro-batch and one copy of the gradient.
  *
  * @param model the gradient graph: its ONNX file, or that file's bytes
@@ -35,15 +27,15 @@ export interface OnnxRuntimeOptions {
 export async function openOnnxRuntimeEngine(
   model: string | Uint8Array,
   program: GradientProgram,
-  options: OnnxRuntimeOptions = {},
+  { placing = ON_CPU, ...settings }: OnnxRuntimeOptions = {},
 ): Promise<Engine> {
   try {
-    const settings = sessionOptions(options)
+    const options = sessionOptions(placing, settings)
     // the overloads differ in nothing but the first parameter
     const session = await (typeof model === 'string'
-      ? InferenceSession.create(model, settings)
-      : InferenceSession.create(model, settings))
-    return new OnnxRuntimeEngine(session, program)
+      ? InferenceSession.create(model, options)
+      : InferenceSession.create(model, options))
+    return new OnnxRuntimeEngine(session, program, placing.device)
   } catch (error) {
     throw new EngineError(
       `ONNX Runtime ${ONNXRUNTIME_VERSION} can't load the gradient graph: ${reasonOf(error)}`,
@@ -51,24 +43,8 @@ export async function openOnnxRuntimeEngine(
   }
 }
 
-/** How a session is made: ONNX Runtime's defaults, which no other setting was quicker than. */
-export function sessionOptions({
-  threads,
-  flushDenormals,
-  keepMemory = true,
-}: OnnxRuntimeOptions): InferenceSession.SessionOptions {
-  return {
-    executionProviders: ['cpu'],
-    graphOptimizationLevel: 'all',
-    logSeverityLevel: LOG_ERRORS_ONLY,
-    enableCpuMemArena: keepMemory,
-    ...(flushDenormals === true && { extra: { session: { set_denormal_as_zero: '1' } } }),
-    ...(threads !== undefined && { intraOpNumThreads: threads }),
-  }
-}
-
 class OnnxRuntimeEngine implements Engine {
-  readonly description = `onnxruntime ${ONNXRUNTIME_VERSION}, cpu`
+  readonly description: string
   readonly precision: 'float32' | 'float64'
   readonly fixedBatch: boolean
   /** The gradient of one micro-batch by output, written in place by every run. */
@@ -77,7 +53,9 @@ class OnnxRuntimeEngine implements Engine {
   constructor(
     private readonly session: InferenceSession,
     private readonly program: GradientProgram,
+    device: Device,
   ) {
+    this.description = `onnxruntime ${ONNXRUNTIME_VERSION}, ${device}`
     this.precision = program.precision
     this.fixedBatch = program.fixedBatch
     this.outputs = new Map(

@@ -23,7 +23,7 @@ import { ReplayStore } from './store/store.js'
 import { weightElements } from './weight-files.js'
 import { WorkerPool } from './workers/pool.js'
 import { bytesOf, withoutArrays, writeSplit } from './workers/sample-files.js'
-import { sizing } from './workers/sizing.js'
+import { askedWorkers, sizing } from './workers/sizing.js'
 import type { Sizing } from './workers/sizing.js'
 import { startWorkers } from './workers/start.js'
 import type { StartedWorkers } from './workers/start.js'
@@ -47,7 +47,7 @@ export interface RunResult {
 export async function runReplay(
   options: RunOptions,
   events: RunEvents,
-  workers: StartedWorkers = startWorkers(options.workers),
+  workers: StartedWorkers = startWorkers(options),
 ): Promise<RunResult | undefined> {
   const started = new Date()
   try {
@@ -104,10 +104,12 @@ class Run {
   ) {
     checkIntervals(options.intervals, prepared.trajectory)
     checkSplits(options)
-    const { workers, threads } = options
+    const { threads, device: choice = 'auto' } = options
+    const { device } = prepared.device
+    const workers = askedWorkers(options.workers, { device, choice }, events.onNote ?? (() => undefined))
     const parameters = prepared.network.tensors.reduce((sum, { size }) => sum + size, 0)
     this.dataBytes = [...prepared.data.values()].reduce((sum, set) => sum + bytesOf(set), 0)
-    this.sizing = sizing({ parameters, dataBytes: this.dataBytes, workers, threads })
+    this.sizing = sizing({ parameters, dataBytes: this.dataBytes, workers, threads, device })
   }
 
   async into(workers: StartedWorkers): Promise<RunResult | undefined> {

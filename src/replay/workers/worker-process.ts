@@ -25,6 +25,20 @@ const LAST_WORDS = 4000
 /** How V8 and C++ say that memory is short. A trace of many lines may follow. */
 const OUT_OF_MEMORY = /^.*(out of memory|bad_alloc).*$/im
 
+/** What a worker process is. */
+export interface WorkerKind {
+  /** Its program; the worker's own by default. */
+  readonly main?: string
+  /** Whether NVIDIA's libraries may round the factors of float32 products to 10 bits (TF32); by default they may not. */
+  readonly tf32?: boolean
+}
+
+/**
+ * NVIDIA's libraries (cuBLAS, cuDNN) read it when they are loaded: 0 forbids TF32 whatever a program asks them for, and
+ * ONNX Runtime asks for it unless it is told otherwise, which its Node binding can't.
+ */
+export const TF32_VARIABLE = 'NVIDIA_TF32_OVERRIDE'
+
 /** How a worker process ended. */
 export interface Death {
   /** `was killed by SIGKILL`, `ended with exit code 1`. */
@@ -49,14 +63,13 @@ export class WorkerProcess {
   /** The line of the last words that says that memory was short. */
   private memoryWords: string | undefined
 
-  /** @param main the worker's program */
-  constructor(main = MAIN) {
+  constructor(kind: WorkerKind = {}) {
     let end: () => void = () => undefined
     this.ended = new Promise((resolve) => {
       end = resolve
     })
     try {
-      this.child = this.start(main, end)
+      this.child = this.start(kind, end)
     } catch (error) {
       this.died(`could not be started (${reasonOf(error)})`)
       end()
@@ -84,11 +97,11 @@ export class WorkerProcess {
     return this.ended
   }
 
-  private start(main: string, end: () => void): ChildProcess {
+  private start({ main = MAIN, tf32 = false }: WorkerKind, end: () => void): ChildProcess {
     // the engine's libraries are loaded at once, while the parent still reads checkpoints and data
     const child = fork(main, [], {
       execArgv: [KEEP_YOUNG_SMALL],
-      env: { ...process.env, MALLOC_MMAP_THRESHOLD_: String(MAPPED_BYTES) },
+      env: environment(tf32),
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
@@ -130,6 +143,15 @@ export class WorkerProcess {
       memory: killedForMemory || this.memoryWords !== undefined,
     }
     this.events?.onDeath(this.death)
+  }
+}
+
+function environment(tf32: boolean): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(([name]) => name !== TF32_VARIABLE)
+  return {
+    ...Object.fromEntries(own),
+    MALLOC_MMAP_THRESHOLD_: String(MAPPED_BYTES),
+    ...(!tf32 && { [TF32_VARIABLE]: '0' }),
   }
 }
 
