@@ -8,7 +8,7 @@ const ENTRIES = [
   'io/hash-worker',
   'io/hdf5-worker',
   'replay/workers/worker-main',
-  'engines/devices/probe-main',
+  'engines/devices/device-probe-main',
 ]
 
 /**

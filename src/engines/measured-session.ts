@@ -51,6 +51,8 @@ export class MeasuredSession {
     } catch (error) {
       try {
         if (!strict || !FALLBACK_REFUSED.test(reasonOf(error))) throw error
+        // the session that was refused has left a profile of its own
+        emptyFolder(folder)
         const session = await create(model, { device, strict: false }, profiled)
         return new MeasuredSession(session, device, folder, true)
       } catch (other) {
@@ -92,6 +94,10 @@ export class MeasuredSession {
       rmSync(folder, { recursive: true, force: true })
     }
   }
+}
+
+function emptyFolder(folder: string): void {
+  for (const name of readdirSync(folder)) rmSync(join(folder, name))
 }
 
 function strictMessage(device: Device, placement: Placement | undefined): string {

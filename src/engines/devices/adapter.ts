@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { printable } from '../../printable.js'
 import type { Device } from './names.js'
 
 /** What computes behind a device's provider. */
@@ -40,6 +41,16 @@ export function adapterOf(
   platform: NodeJS.Platform = process.platform,
   nvidia: () => string | undefined = nvidiaName,
 ): Adapter {
+  const { name, software } = foundAdapter(device, log, platform, nvidia)
+  return { ...(name !== undefined && { name: printable(name) }), software }
+}
+
+function foundAdapter(
+  device: Device,
+  log: string,
+  platform: NodeJS.Platform,
+  nvidia: () => string | undefined,
+): { readonly name?: string | undefined; readonly software: boolean } {
   if (device === 'cpu') return { software: false }
   const gpus = [...log.matchAll(FOUND_GPU)].map(([, id = '', vendor = '', metadata = '']) => ({
     vendor: VENDORS[id] ?? vendor.trim(),
@@ -47,13 +58,13 @@ export function adapterOf(
   }))
   if (device === 'cuda' || device === 'tensorrt') {
     const name = nvidia() ?? gpus.find(({ vendor }) => vendor === 'NVIDIA')?.name
-    return { ...(name !== undefined && { name }), software: false }
+    return { name, software: false }
   }
   const [, vulkan, driver = ''] = [...log.matchAll(VULKAN_DEVICE)].at(-1) ?? []
   if (vulkan !== undefined) return { name: vulkan, software: SOFTWARE.test(`${vulkan} ${driver}`) }
   const name = gpus[0]?.name ?? (gpus[0] && `${gpus[0].vendor} GPU`)
   // Metal drives hardware only; elsewhere an adapter that the system does not list is a program
-  return { ...(name !== undefined && { name }), software: gpus.length === 0 && platform !== 'darwin' }
+  return { name, software: gpus.length === 0 && platform !== 'darwin' }
 }
 
 const NVIDIA_CARDS = '/proc/driver/nvidia/gpus'

@@ -17,6 +17,11 @@ export interface ChosenDevice {
   readonly notes?: readonly string[]
 }
 
+/** `webgpu (NVIDIA H200)`. */
+export function deviceName({ device, adapter }: Pick<ChosenDevice, 'device' | 'adapter'>): string {
+  return adapter === undefined ? device : `${device} (${adapter})`
+}
+
 /** `auto` takes a device whose gradients are no farther from the CPU's, relative to the largest: what float32 gives. */
 export const CLOSE_ENOUGH = 1e-4
 /** One that is asked for by name may be less exact (float16, TF32), which is said; beyond this it is wrong. */

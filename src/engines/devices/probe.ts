@@ -9,7 +9,7 @@ import type { ProbeMessage } from './probe-message.js'
 import { whyNot } from './why-not.js'
 import type { Obstacle } from './why-not.js'
 
-const MAIN = fileURLToPath(new URL('./probe-main.js', import.meta.url))
+const MAIN = fileURLToPath(new URL('./device-probe-main.js', import.meta.url))
 
 /** A driver that takes longer to compute a few thousand numbers hangs. TensorRT builds its kernels first. */
 const LIMIT_MS = 60_000
