@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { cpus } from 'node:os'
 import type { Sample } from '../data/sample.js'
+import { shareOfTime } from '../engines/devices/placement.js'
+import type { Placement } from '../engines/devices/placement.js'
 import { ONNXRUNTIME_VERSION } from '../engines/version.js'
 import { ModelError } from '../errors.js'
 import { sha256File } from '../io/hash.js'
@@ -175,12 +177,36 @@ export function identityOf(facts: RunFacts, { trajectory }: Prepared): Identity 
   }
 }
 
+/** Where the nodes of a gradient ran: counts, milliseconds of one run, shares from 0 to 1. */
+function placementFacts(placement: Placement): Record<string, unknown> {
+  const { nodes, onDevice, elsewhere, ms, msElsewhere, copies } = placement
+  return {
+    nodes,
+    nodes_on_device: onDevice,
+    nodes_elsewhere: Object.fromEntries(elsewhere.map(({ op, nodes: count }) => [op, count])),
+    copies,
+    ms,
+    ms_elsewhere: msElsewhere,
+    share_of_nodes: nodes > 0 ? onDevice / nodes : 1,
+    share_of_time: shareOfTime(placement),
+  }
+}
+
 /** The manifest of a finished run, or of a part of one. */
 export async function manifestFacts(
   facts: RunFacts,
   prepared: Prepared,
   outcome: Outcome,
-  { started, intervals }: { readonly started: Date; readonly intervals?: RunOptions['intervals'] },
+  {
+    started,
+    intervals,
+    placement,
+  }: {
+    readonly started: Date
+    readonly intervals?: RunOptions['intervals']
+    /** Where nodes ran, on a device that told. */
+    readonly placement?: Placement
+  },
 ): Promise<ManifestFacts> {
   const { trajectory } = prepared
   const all = trajectory.checkpoints.length - 1
@@ -193,6 +219,7 @@ export async function manifestFacts(
   }
   return {
     ...facts,
+    device: { ...facts.device, ...(placement && { placement: placementFacts(placement) }) },
     status: intervals === undefined ? 'complete' : 'part',
     identity: hashOf(identityOf(facts, prepared)),
     intervals: { from, to, of: all },

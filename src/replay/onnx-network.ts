@@ -50,18 +50,23 @@ export async function openOnnxNetwork(
     gradient,
     normalizes: hasBatchNorm(graph),
     elementsPerSample: (data) => elementsOf(gradient, data),
-    engineSetup: (folder) => engineSetup(gradient, device, folder),
+    engineSetup: (folder) =>
+      engineSetup(gradient, { ...device, strict: options.strictDevice ?? false }, folder),
   }
 }
 
-function engineSetup(gradient: GradientGraph, { device }: ChosenDevice, folder: string): OnnxRuntimeSetup {
+function engineSetup(
+  gradient: GradientGraph,
+  { device, strict }: ChosenDevice & { readonly strict: boolean },
+  folder: string,
+): OnnxRuntimeSetup {
   const model = join(folder, 'gradient.onnx')
   try {
     writeFileSync(model, encodeModel(gradient.graph))
   } catch (error) {
     throw diskError(model, error)
   }
-  return { engine: 'onnxruntime', model, program: programOf(gradient), device, strict: false }
+  return { engine: 'onnxruntime', model, program: programOf(gradient), device, strict }
 }
 
 /** Elements that a gradient graph computes for one sample of these data. */

@@ -44,13 +44,14 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     events.onNote?.(text)
   }
   const sources = beginSources(options)
-  const choosing = chooseDevice(options.device ?? 'cpu')
+  const choosing = chooseDevice(options.device ?? 'auto')
   choosing.catch(() => undefined)
   const named = options.model === undefined ? undefined : await readModel(options.model)
   const { steps, weights = 'raw' } = options
   const trajectory = await openTrajectory(options.checkpoints, { weights, ...(steps && { steps }) })
   trajectory.notes.forEach(note)
   const device = await choosing
+  device.notes?.forEach(note)
   const network = await openOnnxNetwork(options, trajectory, { named, device }, note)
   const { gradient, tensors, allocated, normalizes } = network
   checkFisher(options, gradient)
