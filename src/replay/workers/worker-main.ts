@@ -4,6 +4,7 @@
  */
 import { setFlagsFromString } from 'node:v8'
 import { openEngine } from '../../engines/open.js'
+import { saysOutOfMemory } from '../../engines/out-of-memory.js'
 import { RetrogradError } from '../../errors.js'
 import { ReplayStore } from '../store/store.js'
 import type { Failure, FromWorker, TaskPart, ToWorker, WorkerSetup } from './messages.js'
@@ -16,9 +17,6 @@ setFlagsFromString('--heap-growing-percent=20')
 
 /** Progress is told this often. */
 const PROGRESS_MS = 100
-
-/** What ONNX Runtime and V8 say when memory is short. */
-const OUT_OF_MEMORY = /bad_?alloc|failed to allocate|out of memory|allocation failed|cannot allocate/i
 
 let evaluator: PointEvaluator | undefined
 let work: Promise<void> = Promise.resolve()
@@ -72,5 +70,5 @@ function failureOf(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error)
   const expected = error instanceof RetrogradError
   const text = expected || !(error instanceof Error) ? message : (error.stack ?? message)
-  return { message: text, memory: OUT_OF_MEMORY.test(message), expected }
+  return { message: text, memory: saysOutOfMemory(message), expected }
 }
