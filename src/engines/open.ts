@@ -7,6 +7,10 @@ import type { EngineSetup } from './setup.js'
  * Opens the engine that a setup describes, in this process.
  * @throws EngineError when the engine can't load the gradient
  */
-export function openEngine(setup: EngineSetup, options: OnnxRuntimeOptions): Promise<Engine> {
+export async function openEngine(setup: EngineSetup, options: OnnxRuntimeOptions): Promise<Engine> {
+  if (setup.engine === 'tfjs') {
+    const { openTfjsEngine } = await import('./tfjs/engine.js')
+    return openTfjsEngine(setup, options.threads)
+  }
   return openOnnxRuntimeEngine(setup.model, setup.program, options)
 }
