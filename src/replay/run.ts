@@ -1,5 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { deviceName } from '../engines/devices/choose.js'
+import type { Placement } from '../engines/devices/placement.js'
 import { UsageError } from '../errors.js'
 import type { Manifest } from '../tables/manifest.js'
 import { assertFree, ResultsWriter } from '../tables/writer.js'
@@ -94,6 +96,8 @@ export async function recomputeIntervals(
 class Run {
   private readonly sizing: Sizing
   private readonly dataBytes: number
+  /** Where the gradient's nodes ran, on a device that told; a resumed run has it from its journal. */
+  private placement: Placement | undefined
 
   constructor(
     private readonly options: RunOptions,
@@ -127,6 +131,7 @@ class Run {
       const manifest = await manifestFacts(facts, this.prepared, outcome, {
         started: this.started,
         ...(intervals && { intervals }),
+        ...(this.placement && { placement: this.placement }),
       })
       return { manifest: await writer.commit(manifest) }
     } catch (error) {
@@ -161,7 +166,8 @@ class Run {
     const opened = ReplayJournal.open(store.folder)
     try {
       const arrays = this.arrays(store)
-      const pool = this.pool(arrays, writer.shared, workers)
+      this.placement = opened.records.findLast((record) => record.kind === 'placement')?.placement
+      const pool = this.pool(arrays, writer.shared, workers, opened.journal)
       if (this.dataBytes > WORTH_COLLECTING) collectGarbage()
       try {
         return await replay(this.input(arrays, pool), this.replayOptions(), opened, writer)
@@ -189,6 +195,7 @@ class Run {
     { store, layout, weightElements }: Arrays,
     shared: string,
     workers: StartedWorkers,
+    journal?: ReplayJournal,
   ): WorkerPool {
     const { network, data, samples } = this.prepared
     const engine = network.engineSetup(shared)
@@ -213,6 +220,11 @@ class Run {
     }
     return new WorkerPool(workers.take(this.sizing.workers), setup, {
       onNote: this.events.onNote,
+      onPlacement: (placement) => {
+        if (this.placement !== undefined) return
+        this.placement = placement
+        journal?.append({ kind: 'placement', placement })
+      },
       start: workers.start,
     })
   }
@@ -236,7 +248,7 @@ class Run {
 
   private replayOptions(): ReplayOptions {
     const { quadrature = 'simpson', tolerance, maxSplits, granularity, intervals } = this.options
-    const { batchSize, network, fisher } = this.prepared
+    const { batchSize, network, fisher, device } = this.prepared
     const { gradient } = network
     const { signal, onProgress, onNote } = this.events
     return {
@@ -247,6 +259,7 @@ class Run {
       batchSize,
       mayHalve: gradient.coupledBy === undefined && typeof gradient.batch === 'string',
       window: this.sizing.workers + 2,
+      ...(device.device !== 'cpu' && { warmUp: deviceName(device) }),
       ...(intervals && { intervals }),
       ...(fisher && { fisher: [...fisher.values()] }),
       ...(signal && { signal }),

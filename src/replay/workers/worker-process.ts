@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { memoryLineOf } from '../../engines/out-of-memory.js'
 import { reasonOf } from '../../errors.js'
 import type { FromWorker, TaskPart, ToWorker, WorkerSetup } from './messages.js'
 
@@ -21,9 +22,6 @@ const MAPPED_BYTES = 4 * 2 ** 20
 
 /** What a dying process says last is kept up to this length. */
 const LAST_WORDS = 4000
-
-/** How V8 and C++ say that memory is short. A trace of many lines may follow. */
-const OUT_OF_MEMORY = /^.*(out of memory|bad_alloc).*$/im
 
 /** What a worker process is. */
 export interface WorkerKind {
@@ -60,7 +58,7 @@ export class WorkerProcess {
   private events: WorkerEvents | undefined
   private death: Death | undefined
   private lastWords = ''
-  /** The line of the last words that says that memory was short. */
+  /** The line of the last words that says that memory was short; a trace of many lines may follow it. */
   private memoryWords: string | undefined
 
   constructor(kind: WorkerKind = {}) {
@@ -132,7 +130,7 @@ export class WorkerProcess {
 
   private hear(text: string): void {
     this.lastWords = (this.lastWords + text).slice(-LAST_WORDS)
-    this.memoryWords ??= OUT_OF_MEMORY.exec(this.lastWords)?.[0].trim()
+    this.memoryWords ??= memoryLineOf(this.lastWords)
   }
 
   private died(end: string, killedForMemory = false): void {
