@@ -1,6 +1,6 @@
 import { BYTES_PER_ELEMENT, elementCount } from '../tensor.js'
 import type { TypedArray } from '../tensor.js'
-import type { MicroBatch, SampleArray } from './engine.js'
+import type { MicroBatch, SampleArray, SplitData } from './engine.js'
 
 /** How a split is cut into micro-batches. */
 export interface Cut {
@@ -39,6 +39,40 @@ export function grouped(batches: readonly MicroBatch[]): MicroBatch[][] {
       Math.floor((group * batches.length) / groups),
       Math.floor(((group + 1) * batches.length) / groups),
     ),
+  )
+}
+
+/** Data of one run of several micro-batches take this many bytes at most: what comes in one run is in memory twice. */
+const BYTES_AT_ONCE = 128 * 2 ** 20
+
+/**
+ * Micro-batches in stretches that an engine can sum by itself (Engine.sum): full ones of one size, as many as their data
+ * may take. All others stand alone.
+ */
+export function stretches(
+  batches: readonly MicroBatch[],
+  bytesPerSample: number,
+  most = BYTES_AT_ONCE,
+): MicroBatch[][] {
+  const found: MicroBatch[][] = []
+  for (const batch of batches) {
+    const last = found.at(-1)
+    const joins =
+      last !== undefined &&
+      [...last.slice(0, 1), batch].every(({ size, count }) => count === size && size === batch.size) &&
+      last.at(-1)!.start + batch.size === batch.start &&
+      (last.length + 1) * batch.size * bytesPerSample <= most
+    if (joins) last.push(batch)
+    else found.push([batch])
+  }
+  return found
+}
+
+/** Bytes of one sample's inputs and target. */
+export function bytesPerSample({ inputs, target }: SplitData): number {
+  return [...inputs.values(), ...(target === undefined ? [] : [target])].reduce(
+    (sum, { dtype, sampleShape }) => sum + BYTES_PER_ELEMENT[dtype] * elementCount(sampleShape),
+    0,
   )
 }
 

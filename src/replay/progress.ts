@@ -2,8 +2,11 @@ import type { IntervalRecord } from './records.js'
 import type { ReplayOptions } from './replay-input.js'
 
 export interface ReplayProgress {
-  /** A device makes ready before its first gradient; after the last interval Fisher information takes its time, where it is asked for, and so do the totals of large networks. */
-  readonly phase: 'replaying' | 'Fisher information' | 'writing totals' | `warming up ${string}`
+  /**
+   * A device makes ready before its first gradient; after the last interval Fisher information takes its time, where it is
+   * asked for, and so do the totals of large networks. A verification replays a few intervals.
+   */
+  readonly phase: 'replaying' | 'Fisher information' | 'writing totals' | 'verifying' | `warming up ${string}`
   readonly intervals: number
   /** Intervals done, with the shares of those on their way as a fraction. */
   readonly done: number

@@ -37,7 +37,7 @@ export async function withFaults<R>(
   writeFileSync(file, JSON.stringify(faults))
   process.env[FAULTS] = file
   try {
-    return await use(new StartedWorkers(workers, () => new WorkerProcess(MAIN)))
+    return await use(new StartedWorkers(workers, () => new WorkerProcess({ main: MAIN })))
   } finally {
     Reflect.deleteProperty(process.env, FAULTS)
     rmSync(folder, { recursive: true })

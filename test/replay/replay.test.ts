@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { CheckpointError } from '../../src/errors.js'
-import type { Engine } from '../../src/engines/engine.js'
+import type { Engine, MicroBatch, MicroBatchResult, Parameters, SplitData } from '../../src/engines/engine.js'
 import type { ReplayOptions } from '../../src/replay/replay-input.js'
 import { rejection } from '../support/rejection.js'
 import { FormulaEngine, MemorySink, replayFormula, tensor } from './closed-form.js'
@@ -48,7 +48,42 @@ async function run(
   return { engine, sink, outcome }
 }
 
+/** Adds several micro-batches up by itself, and counts how often it does. */
+class SummingEngine extends FormulaEngine {
+  sums = 0
+
+  sum(parameters: Parameters, split: SplitData, batches: readonly MicroBatch[]): Promise<MicroBatchResult> {
+    this.sums += 1
+    const count = batches.reduce((total, batch) => total + batch.count, 0)
+    return this.run(parameters, split, { start: 0, count, size: count })
+  }
+}
+
 describe('replay', () => {
+  it('lets an engine add up the micro-batches of a group by itself, but for a shorter one', async () => {
+    const rowsOf = async (engine: FormulaEngine) => {
+      const sink = new MemorySink()
+      const run = {
+        engine,
+        tensors: TENSORS,
+        saves: walk(3),
+        splits: { train: 42 },
+        options: { batchSize: 4 },
+      }
+      await replayFormula(run, sink)
+      return sink.rows.parameters.flatMap((row) => row.lca as number[])
+    }
+    const [each, summing] = [new FormulaEngine(SIXTH), new SummingEngine(SIXTH)]
+    const [expected, found] = [await rowsOf(each), await rowsOf(summing)]
+    expect(found).to.have.length(expected.length)
+    found.forEach((value, i) => {
+      expect(value).to.be.closeTo(expected[i]!, 1e-12 * Math.abs(expected[i]!) + 1e-15)
+    })
+    // 11 micro-batches in two groups, of which the second ends with a shorter one
+    expect(summing.sums).to.be.greaterThan(0)
+    expect(each.points.length / summing.points.length).to.be.closeTo(11 / 3, 0.2)
+  })
+
   it('gives each parameter of a quadratic its closed-form share', async () => {
     const saves = walk(4)
     const { sink } = await run(QUADRATIC, saves)

@@ -5,6 +5,7 @@
 import { setFlagsFromString } from 'node:v8'
 import type { Engine } from '../../engines/engine.js'
 import { openEngine } from '../../engines/open.js'
+import { saysOutOfMemory } from '../../engines/out-of-memory.js'
 import { DeviceError, RetrogradError } from '../../errors.js'
 import { ReplayStore } from '../store/store.js'
 import type { Failure, FromWorker, TaskPart, ToWorker, WorkerSetup } from './messages.js'
@@ -17,9 +18,6 @@ setFlagsFromString('--heap-growing-percent=20')
 
 /** Progress is told this often. */
 const PROGRESS_MS = 100
-
-/** What ONNX Runtime and V8 say when memory is short. */
-const OUT_OF_MEMORY = /bad_?alloc|failed to allocate|out of memory|allocation failed|cannot allocate/i
 
 let engine: Engine | undefined
 let evaluator: PointEvaluator | undefined
@@ -86,7 +84,7 @@ function failureOf(error: unknown): Failure {
   const text = expected || !(error instanceof Error) ? message : (error.stack ?? message)
   return {
     message: text,
-    memory: OUT_OF_MEMORY.test(message),
+    memory: saysOutOfMemory(message),
     expected,
     device: error instanceof DeviceError,
   }
