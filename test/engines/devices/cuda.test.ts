@@ -12,7 +12,6 @@ import {
 import { cachedLibraries, cudaVersionOf, findLibrary } from '../../../src/engines/devices/cuda/find.js'
 import type { Libraries } from '../../../src/engines/devices/cuda/find.js'
 import { buildFor } from '../../../src/engines/devices/cuda/requirements.js'
-import { missingLibrary } from '../../../src/engines/devices/build.js'
 import { setupCommand } from '../../../src/engines/devices/why-not.js'
 import { newFolder, removeFolders } from '../../cli/command.js'
 
@@ -102,14 +101,21 @@ describe('the check of CUDA', () => {
     )
   })
 
-  it('ends with a message and exit code 1 where there is no driver', function () {
-    // where the library is missing it would be fetched, and a machine with a driver may be ready
-    const here = process.platform === 'linux' && process.arch === 'x64'
-    if (here && (missingLibrary('cuda') !== undefined || spawnSync('nvidia-smi').status === 0))
-      return this.skip()
+  it('ends with a message and exit code 1 where there is no driver', () => {
     const main = fileURLToPath(new URL('../../../bin/setup-cuda.js', import.meta.url))
-    const { status, stderr } = spawnSync(process.execPath, [main], { encoding: 'utf8' })
+    const env = { ...process.env, PATH: '/nonexistent' }
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main, '--check'], {
+      encoding: 'utf8',
+      env,
+    })
     expect(status).to.equal(1)
-    expect(stderr).to.match(/^setup-cuda: (--device cuda does not work yet: driver|ONNX Runtime's package)/)
+    if (process.platform !== 'linux' || process.arch !== 'x64') {
+      expect(stderr).to.match(/^setup-cuda: ONNX Runtime's package .* has CUDA on Linux/)
+      return
+    }
+    expect(stdout).to.match(
+      /^missing {2}driver +nvidia-smi is missing or finds no driver\n +-> install NVIDIA's driver 5/m,
+    )
+    expect(stderr).to.match(/^setup-cuda: --device cuda does not work yet: .*driver/)
   })
 })

@@ -1,6 +1,7 @@
 /**
  * Makes ONNX Runtime's CUDA provider ready, and says in one line each what is there and what is missing:
  * `npm run setup:cuda`, or for users of the package `node node_modules/retrograd/dist/bin/setup-cuda.js`.
+ * With `--check` it fetches nothing.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -12,6 +13,7 @@ import type { Check } from './check.js'
 import { fetchProvider } from './fetch.js'
 import { cudaVersionOf, pythonLibraries } from './find.js'
 import type { Libraries } from './find.js'
+import { setupCommand } from '../why-not.js'
 import { buildFor } from './requirements.js'
 import type { CudaBuild } from './requirements.js'
 
@@ -30,7 +32,8 @@ function main(): number {
     )
     return 1
   }
-  const failure = missingLibrary('cuda') === undefined ? undefined : fetchProvider(say)
+  const fetches = missingLibrary('cuda') !== undefined && !process.argv.includes('--check')
+  const failure = fetches ? fetchProvider(say) : undefined
   const library = join(libraryFolder(), PROVIDER)
   const version = existsSync(library) ? cudaVersionOf(library) : undefined
   const build = buildFor(version ?? 12)!
@@ -50,8 +53,8 @@ function checkProvider(library: string, version: number | undefined, failure: st
     : {
         what,
         ok: false,
-        found: `${PROVIDER} could not be fetched`,
-        remedy: failure ?? 'docs/gpu.md says how',
+        found: `${PROVIDER} is not installed`,
+        remedy: failure ?? `fetch it: ${setupCommand()}`,
       }
 }
 
