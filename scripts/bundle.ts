@@ -10,6 +10,7 @@ const ENTRIES = [
   'replay/workers/worker-main',
   'engines/devices/device-probe-main',
   'engines/devices/cuda/setup-cuda',
+  'engines/tfjs/probe-main',
 ]
 
 /**

@@ -38,7 +38,7 @@ export async function runFacts(
       version: VERSION,
       node: process.version,
       platform: `${process.platform}-${process.arch}`,
-      onnxruntime: ONNXRUNTIME_VERSION,
+      ...engineVersion(network),
     },
     options: optionFacts(options, prepared.batchSize),
     model: {
@@ -66,6 +66,7 @@ export async function runFacts(
       engine: options.engine ?? 'onnxruntime',
       provider: device.device,
       ...(device.adapter !== undefined && { adapter: device.adapter }),
+      ...network.engineFacts,
       cpu: cpus()[0]?.model ?? 'unknown',
       threads,
     },
@@ -77,6 +78,11 @@ export async function runFacts(
       notes,
     },
   }
+}
+
+/** The version of the library that computed. */
+function engineVersion({ engineFacts }: ReplayNetwork): Pick<RunFacts['retrograd'], 'onnxruntime' | 'tfjs'> {
+  return engineFacts === undefined ? { onnxruntime: ONNXRUNTIME_VERSION } : { tfjs: engineFacts.version }
 }
 
 /** How a split's samples were drawn, where they are not all that there are. */
@@ -172,7 +178,7 @@ export function identityOf(facts: RunFacts, { trajectory }: Prepared): Identity 
     checkpoints: `${trajectory.checkpoints.length}, ${createHash('sha256').update(checkpoints).digest('hex')}`,
     tensors: hashOf({ tensors: facts.tensors }),
     ...facts.device,
-    onnxruntime: facts.retrograd.onnxruntime,
+    ...(facts.retrograd.onnxruntime !== undefined && { onnxruntime: facts.retrograd.onnxruntime }),
     retrograd: facts.retrograd.version,
   }
 }

@@ -7,6 +7,7 @@ import type { DataNeeds, DataSet, InputSpec } from '../data/needs.js'
 import type { NamedValue } from '../onnx/graph.js'
 import { chooseDevice } from '../engines/devices/choose.js'
 import type { ChosenDevice } from '../engines/devices/choose.js'
+import type { ChosenTfjs } from '../engines/tfjs/choose.js'
 import { readModel } from '../onnx/read.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import { openTrajectory } from '../trajectory/open-trajectory.js'
@@ -16,6 +17,7 @@ import { listNames } from '../listing.js'
 import type { Differentiated, ReplayNetwork } from './network.js'
 import { openOnnxNetwork } from './onnx-network.js'
 import type { RunEvents, RunOptions } from './options.js'
+import { checkTfjsOptions } from './tfjs-options.js'
 import type { LcaTensor } from './tensors.js'
 
 /** Everything that a replay needs, opened and checked against each other. */
@@ -44,15 +46,20 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     events.onNote?.(text)
   }
   const sources = beginSources(options)
-  const choosing = chooseDevice(options.device ?? 'auto')
+  const choosing = chooseMeans(options)
   choosing.catch(() => undefined)
-  const named = options.model === undefined ? undefined : await readModel(options.model)
+  const onnx = options.engine !== 'tfjs' && options.model !== undefined
+  const named = onnx ? await readModel(options.model) : undefined
   const { steps, weights = 'raw' } = options
   const trajectory = await openTrajectory(options.checkpoints, { weights, ...(steps && { steps }) })
   trajectory.notes.forEach(note)
-  const device = await choosing
+  const { device, tfjs } = await choosing
   device.notes?.forEach(note)
-  const network = await openOnnxNetwork(options, trajectory, { named, device }, note)
+  tfjs?.notes.forEach(note)
+  const network =
+    tfjs === undefined
+      ? await openOnnxNetwork(options, trajectory, { named, device }, note)
+      : await (await import('./tfjs-network.js')).openTfjsNetwork(options, trajectory, tfjs, note)
   const { gradient, tensors, allocated, normalizes } = network
   checkFisher(options, gradient)
   gradient.notes.forEach(note)
@@ -85,6 +92,20 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     notes,
   }
   return normalizes ? { ...prepared, batchNorm: options.batchNorm } : prepared
+}
+
+/** The device, and TensorFlow.js where that is the engine. */
+interface Means {
+  readonly device: ChosenDevice
+  readonly tfjs?: ChosenTfjs
+}
+
+async function chooseMeans(options: RunOptions): Promise<Means> {
+  if (options.engine !== 'tfjs') return { device: await chooseDevice(options.device ?? 'auto') }
+  const { chooseTfjs } = await import('../engines/tfjs/choose.js')
+  checkTfjsOptions(options)
+  const tfjs = await chooseTfjs(options.device ?? 'auto')
+  return { device: { device: tfjs.gpu ? 'cuda' : 'cpu' }, tfjs }
 }
 
 /** Random samples of those splits that have more than are asked for. */

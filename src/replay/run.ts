@@ -83,7 +83,7 @@ export async function recomputeIntervals(
   request: Recomputing,
   events: RunEvents,
   folder: string,
-  workers: StartedWorkers = startWorkers(options.workers),
+  workers: StartedWorkers = startWorkers(options),
 ): Promise<boolean> {
   try {
     const prepared = await prepare(options, events)
@@ -196,7 +196,7 @@ class Run {
     { store, layout, weightElements }: Arrays,
     shared: string,
     workers: StartedWorkers,
-    journal: ReplayJournal,
+    journal?: ReplayJournal,
   ): WorkerPool {
     const { network, data, samples } = this.prepared
     const engine = network.engineSetup(shared)
@@ -224,7 +224,7 @@ class Run {
       onPlacement: (placement) => {
         if (this.placement !== undefined) return
         this.placement = placement
-        journal.append({ kind: 'placement', placement })
+        journal?.append({ kind: 'placement', placement })
       },
       start: workers.start,
     })
