@@ -11,7 +11,7 @@ import { programOf } from '../engines/program.js'
 import type { OnnxRuntimeSetup } from '../engines/setup.js'
 import type { Graph, NamedValue, Shape } from '../onnx/graph.js'
 import { readModel } from '../onnx/read.js'
-import { elementsPerSample } from '../onnx/size.js'
+import { elementsPerSample, largestPerSample } from '../onnx/size.js'
 import { encodeModel } from '../onnx/write.js'
 import { diskError } from '../tables/disk-error.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
@@ -52,6 +52,7 @@ export async function openOnnxNetwork(
     gradient,
     normalizes: hasBatchNorm(graph),
     elementsPerSample: (data) => elementsOf(gradient, data),
+    largestPerSample: (data) => largestPerSample(withSampleShapes(gradient, data), gradient.batch),
     engineSetup: (folder) =>
       engineSetup(gradient, { ...device, strict: options.strictDevice ?? false }, folder),
   }
