@@ -1,13 +1,18 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { EngineError, reasonOf } from '../errors.js'
+import { EngineError, reasonOf, RetrogradError } from '../errors.js'
+import type { Graph } from '../onnx/graph.js'
+import { decodeModel, readModel } from '../onnx/read.js'
 import { elementCount } from '../tensor.js'
 import type { DType, FloatArray, TypedArray } from '../tensor.js'
+import { needsSizes } from './devices/forms.js'
 import type { Device } from './devices/names.js'
 import type { Engine, MicroBatch, MicroBatchResult, Parameters, SampleArray, SplitData } from './engine.js'
 import { rows, weights } from './micro-batches.js'
 import type { GradientProgram } from './program.js'
 import { sessionOptions } from './session-options.js'
 import type { Placing, SessionSettings } from './session-options.js'
+import { SizedSessions } from './sized-sessions.js'
+import type { Session } from './sized-sessions.js'
 import { ONNXRUNTIME_VERSION } from './version.js'
 
 export interface OnnxRuntimeOptions extends SessionSettings {
@@ -21,6 +26,8 @@ const ON_CPU: Placing = { device: 'cpu', strict: false }
  * ONNX Runtime as an engine. Parameters and a micro-batch go in, per-sample losses and the gradient
  * come out; memory is that of the graph's values for one micro-batch and one copy of the gradient.
  *
+ * Where the device needs sizes, sessions are made by the runs that need them, and so are errors of making them.
+ *
  * @param model the gradient graph: its ONNX file, or that file's bytes
  * @throws EngineError when the runtime can't build a session from the graph
  */
@@ -29,18 +36,39 @@ export async function openOnnxRuntimeEngine(
   program: GradientProgram,
   { placing = ON_CPU, ...settings }: OnnxRuntimeOptions = {},
 ): Promise<Engine> {
+  const open = (from: string | Uint8Array): Promise<Session> => openSession(from, placing, settings)
+  const session = needsSizes(placing.device)
+    ? new SizedSessions(await graphOf(model), dataInputs(program), open)
+    : await open(model)
+  return new OnnxRuntimeEngine(session, program, placing.device)
+}
+
+/** @throws EngineError when the runtime can't build a session from the graph */
+async function openSession(
+  model: string | Uint8Array,
+  placing: Placing,
+  settings: SessionSettings,
+): Promise<Session> {
   try {
     const options = sessionOptions(placing, settings)
     // the overloads differ in nothing but the first parameter
-    const session = await (typeof model === 'string'
+    return await (typeof model === 'string'
       ? InferenceSession.create(model, options)
       : InferenceSession.create(model, options))
-    return new OnnxRuntimeEngine(session, program, placing.device)
   } catch (error) {
     throw new EngineError(
       `ONNX Runtime ${ONNXRUNTIME_VERSION} can't load the gradient graph: ${reasonOf(error)}`,
     )
   }
+}
+
+async function graphOf(model: string | Uint8Array): Promise<Graph> {
+  return typeof model === 'string' ? readModel(model) : decodeModel(model, 'the gradient graph')
+}
+
+/** The inputs of the gradient graph that are no parameters. */
+function dataInputs({ inputs, target, weight }: GradientProgram): string[] {
+  return [...inputs, target, weight].filter((name) => name !== undefined)
 }
 
 class OnnxRuntimeEngine implements Engine {
@@ -51,7 +79,7 @@ class OnnxRuntimeEngine implements Engine {
   private readonly outputs: ReadonlyMap<string, Tensor>
 
   constructor(
-    private readonly session: InferenceSession,
+    private readonly session: Session,
     private readonly program: GradientProgram,
     device: Device,
   ) {
@@ -69,6 +97,7 @@ class OnnxRuntimeEngine implements Engine {
     for (const [output, tensor] of this.outputs) fetches[output] = tensor
     const feeds = { ...this.pointFeeds(parameters), ...this.batchFeeds(split, batch) }
     const results = await this.session.run(feeds, fetches).catch((error: unknown) => {
+      if (error instanceof RetrogradError) throw error
       throw new EngineError(
         `ONNX Runtime ${ONNXRUNTIME_VERSION} failed to run the gradient graph: ${reasonOf(error)}`,
       )
