@@ -87,8 +87,9 @@ export async function openNetwork(
 }
 
 function inputsOf(model: LayersModel): NamedValue[] {
-  return model.inputs.map((symbolic, i) => {
-    const name = model.inputNames[i] ?? symbolic.name
+  return model.inputs.map((symbolic) => {
+    // the tensor's own name differs from one loading to the next
+    const { name } = symbolic.sourceLayer
     return {
       name,
       dtype: takesTokens(symbolic.sourceLayer) ? 'int32' : 'float32',
