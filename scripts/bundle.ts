@@ -9,6 +9,7 @@ const ENTRIES = [
   'io/hdf5-worker',
   'replay/workers/worker-main',
   'engines/devices/device-probe-main',
+  'engines/devices/cuda/setup-cuda',
   'engines/tfjs/probe-main',
 ]
 

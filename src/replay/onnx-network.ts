@@ -6,12 +6,13 @@ import type { GradientGraph } from '../autodiff/differentiate.js'
 import { loopedGradient } from '../autodiff/looped.js'
 import type { DataSet } from '../data/needs.js'
 import type { ChosenDevice } from '../engines/devices/choose.js'
+import { DEVICE_FORMS } from '../engines/devices/forms.js'
 import type { Device } from '../engines/devices/names.js'
 import { programOf } from '../engines/program.js'
 import type { OnnxRuntimeSetup } from '../engines/setup.js'
 import type { Graph, NamedValue, Shape } from '../onnx/graph.js'
 import { readModel } from '../onnx/read.js'
-import { elementsPerSample } from '../onnx/size.js'
+import { elementsPerSample, largestPerSample } from '../onnx/size.js'
 import { encodeModel } from '../onnx/write.js'
 import { diskError } from '../tables/disk-error.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
@@ -43,7 +44,8 @@ export async function openOnnxNetwork(
   const { loss, batchNorm } = options
   const { tensors, allocated } = chooseTensors(describeTensors(model, binding), options.tensors)
   const wanted = tensors.slice(0, allocated).map(({ name }) => name)
-  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm })
+  const forms = DEVICE_FORMS[device.device]
+  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm, forms })
   return {
     path,
     binding,
@@ -52,6 +54,7 @@ export async function openOnnxNetwork(
     gradient,
     normalizes: hasBatchNorm(graph),
     elementsPerSample: (data) => elementsOf(gradient, data),
+    largestPerSample: (data) => largestPerSample(withSampleShapes(gradient, data), gradient.batch),
     engineSetup: (folder) =>
       engineSetup(gradient, { ...device, strict: options.strictDevice ?? false }, folder),
   }

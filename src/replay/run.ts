@@ -248,7 +248,7 @@ class Run {
 
   private replayOptions(): ReplayOptions {
     const { quadrature = 'simpson', tolerance, maxSplits, granularity, intervals } = this.options
-    const { batchSize, network, fisher, device } = this.prepared
+    const { batchSize, fromMemory, network, fisher, device } = this.prepared
     const { gradient } = network
     const { signal, onProgress, onNote } = this.events
     return {
@@ -257,6 +257,8 @@ class Run {
       maxSplits,
       granularity,
       batchSize,
+      ...(fromMemory !== undefined && { fromMemory }),
+      onDevice: device.device !== 'cpu',
       mayHalve: gradient.coupledBy === undefined && typeof gradient.batch === 'string',
       window: this.sizing.workers + 2,
       ...(device.device !== 'cpu' && { warmUp: deviceName(device) }),

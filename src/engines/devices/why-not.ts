@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
+import { printable } from '../../printable.js'
 import { builtFor, missingLibrary, THIS_MACHINE } from './build.js'
 import type { Machine } from './build.js'
 import type { Device } from './names.js'
@@ -60,10 +61,13 @@ export function whyNot(
     missingDependency(device, log) ??
     missingAdapter(device, failure) ??
     missingGpu(failure + log) ?? {
-      reason: firstLine(failure),
+      reason: NOT_FIT.exec(log)?.[1] ?? firstLine(failure),
     }
   )
 }
+
+/** How dlopen says anything else of a library: that it is of another version, or no library. */
+const NOT_FIT = /Failed to load library \S+ with error: ([^\n]{1,400})/
 
 /** How dlopen says that a library is not there, as ONNX Runtime passes it on. */
 const NOT_LOADED =
@@ -119,7 +123,7 @@ function missingGpu(text: string): Obstacle | undefined {
     : undefined
 }
 
-/** The first line, without the source file and function that ONNX Runtime begins its messages with. */
+/** A message's first line, up to where it becomes unreadable. */
 function firstLine(failure: string): string {
-  return failure.trim().split('\n')[0]!.slice(0, 400)
+  return printable(failure.trim().split('\n')[0]!.slice(0, 400))
 }

@@ -76,6 +76,13 @@ describe('why a device can’t be had', () => {
     )
   })
 
+  it('says what the loader says of a library that does not fit', () => {
+    const log = `${FAILED}/x/libonnxruntime_providers_cuda.so with error: /x/libonnxruntime_providers_cuda.so: undefined symbol: cuTensorMap\n`
+    expect(said('cuda', 'Failed to load shared library', log)).to.match(
+      /^\/x\/libonnxruntime_providers_cuda\.so: undefined symbol: cuTensorMap; $/,
+    )
+  })
+
   it('tells a missing adapter, a missing GPU and an old driver apart', () => {
     expect(said('webgpu', 'Failed to get a WebGPU adapter: No supported adapters')).to.match(
       /no graphics adapter/,
