@@ -66,6 +66,7 @@ class Verifier {
   private recomputedNames: readonly string[] = []
   private names: TensorNames = { tensors: new Map(), units: new Map() }
   private device = ''
+  private sameBackend = true
 
   constructor(
     private readonly folder: string,
@@ -145,6 +146,7 @@ class Verifier {
     const { options, engine, device } = this.rebuilt
     await checkInputs(prepared, manifest, { options, sameEngine: sameEngine(this.rebuilt) })
     this.device = prepared.device.device
+    this.sameBackend = backendOf(manifest.device) === prepared.network.engineFacts?.backend
     this.names = this.tensorNames(prepared, manifest, options)
     this.recomputedNames = prepared.network.tensors.map(({ name }) => name)
     if (this.sameAsResults)
@@ -154,12 +156,12 @@ class Verifier {
       )
     if (!sameEngine(this.rebuilt))
       this.note(
-        `${options.model!} is another file than the results were made from, and only the numbers can say that it is the same network`,
+        `${prepared.network.path} is another file than the results were made from, and only the numbers can say that it is the same network`,
       )
   }
 
   private get sameAsResults(): boolean {
-    return sameEngine(this.rebuilt) && this.device === this.rebuilt.device
+    return sameEngine(this.rebuilt) && this.sameBackend && this.device === this.rebuilt.device
   }
 
   /** Tensors are the same where their names in the checkpoints are: another engine's network may call them otherwise. */
@@ -231,6 +233,11 @@ class Verifier {
     const trajectory = this.stored.results.manifest.trajectory as { step_unit?: unknown } | undefined
     return typeof trajectory?.step_unit === 'string' ? trajectory.step_unit : 'step'
   }
+}
+
+/** The program behind an engine that has several, as the manifest has it. */
+function backendOf(device: unknown): unknown {
+  return (device as { backend?: unknown } | undefined)?.backend
 }
 
 /** The worst of all intervals; tables that contradict themselves are no one's. */

@@ -210,7 +210,6 @@ describe('retrograd verify', function () {
     )
     await refused([results, '--intervals', '4:6'], /--intervals 4: the results hold the intervals 0 to 3/)
     await refused([results, '--intervals', '3,x'], /which: 3,17,40:44/)
-    await refused([results, '--engine', 'tfjs'], /--model/)
     await refused([newFolder()], /holds no finished results/, 1)
   })
 
