@@ -6,6 +6,7 @@ import type { GradientGraph } from '../autodiff/differentiate.js'
 import { loopedGradient } from '../autodiff/looped.js'
 import type { DataSet } from '../data/needs.js'
 import type { ChosenDevice } from '../engines/devices/choose.js'
+import { DEVICE_FORMS } from '../engines/devices/forms.js'
 import type { Device } from '../engines/devices/names.js'
 import { programOf } from '../engines/program.js'
 import type { OnnxRuntimeSetup } from '../engines/setup.js'
@@ -43,7 +44,8 @@ export async function openOnnxNetwork(
   const { loss, batchNorm } = options
   const { tensors, allocated } = chooseTensors(describeTensors(model, binding), options.tensors)
   const wanted = tensors.slice(0, allocated).map(({ name }) => name)
-  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm })
+  const forms = DEVICE_FORMS[device.device]
+  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm, forms })
   return {
     path,
     binding,
