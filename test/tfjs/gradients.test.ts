@@ -63,7 +63,7 @@ const CASES: Readonly<Record<string, Case>> = {
     build: (tf) =>
       classifier(tf, [
         // on the data themselves, so that no step crosses the kink
-        tf.layers.prelu({ inputShape: [4, 4, 2], alphaInitializer: 'randomUniform' } as never),
+        tf.layers.prelu({ inputShape: [4, 4, 2], alphaInitializer: 'randomUniform' }),
         tf.layers.conv2dTranspose({ filters: 3, kernelSize: 3, strides: 2, activation: 'tanh' }),
         tf.layers.separableConv2d({ filters: 4, kernelSize: 3, activation: 'softplus' }),
         tf.layers.depthwiseConv2d({ kernelSize: 3, activation: 'tanh' }),
