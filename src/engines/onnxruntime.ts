@@ -1,33 +1,34 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { EngineError, reasonOf } from '../errors.js'
+import { Tensor } from 'onnxruntime-node'
+import type { InferenceSession } from 'onnxruntime-node'
+import { EngineError, reasonOf, RetrogradError } from '../errors.js'
+import type { Graph } from '../onnx/graph.js'
+import { decodeModel, readModel } from '../onnx/read.js'
 import { elementCount } from '../tensor.js'
 import type { DType, FloatArray, TypedArray } from '../tensor.js'
+import { needsSizes } from './devices/forms.js'
+import type { Device } from './devices/names.js'
+import type { Placement } from './devices/placement.js'
 import type { Engine, MicroBatch, MicroBatchResult, Parameters, SampleArray, SplitData } from './engine.js'
+import { MeasuredSession } from './measured-session.js'
 import { rows, weights } from './micro-batches.js'
 import type { GradientProgram } from './program.js'
+import type { Placing, SessionSettings } from './session-options.js'
+import { SizedSessions } from './sized-sessions.js'
+import type { Session } from './sized-sessions.js'
 import { ONNXRUNTIME_VERSION } from './version.js'
 
-/** ONNX Runtime logs warnings about graphs to stderr; only errors are shown. */
-const LOG_ERRORS_ONLY = 3
-
-export interface OnnxRuntimeOptions {
-  /** Threads of one session; by default what ONNX Runtime chooses (the physical cores). */
-  readonly threads?: number
-  /**
-   * Takes numbers below 1e-38 (float32) for zero: processors take a hundred times as long for them, and masked attention
-   * makes many. It holds for the whole process, JavaScript included, so that it is for processes that do nothing else.
-   */
-  readonly flushDenormals?: boolean
-  /**
-   * Whether memory is kept from one run to the next, which is quicker; by default it is. What is kept grows to more than
-   * a run ever holds, since blocks are taken by the power of two.
-   */
-  readonly keepMemory?: boolean
+export interface OnnxRuntimeOptions extends SessionSettings {
+  /** Where the session computes; the CPU by default. */
+  readonly placing?: Placing
 }
 
+const ON_CPU: Placing = { device: 'cpu', strict: false }
+
 /**
- * ONNX Runtime's CPU provider as an engine. Parameters and a micro-batch go in, per-sample losses and the gradient
+ * ONNX Runtime as an engine. Parameters and a micro-batch go in, per-sample losses and the gradient
  * come out; memory is that of the graph's values for one micro-batch and one copy of the gradient.
+ *
+ * Where the device needs sizes, sessions are made by the runs that need them, and so are errors of making them.
  *
  * @param model the gradient graph: its ONNX file, or that file's bytes
  * @throws EngineError when the runtime can't build a session from the graph
@@ -35,15 +36,23 @@ export interface OnnxRuntimeOptions {
 export async function openOnnxRuntimeEngine(
   model: string | Uint8Array,
   program: GradientProgram,
-  options: OnnxRuntimeOptions = {},
+  { placing = ON_CPU, ...settings }: OnnxRuntimeOptions = {},
 ): Promise<Engine> {
+  const open = (from: string | Uint8Array): Promise<MeasuredSession> => openSession(from, placing, settings)
+  const session = needsSizes(placing.device)
+    ? new SizedSessions(await graphOf(model), dataInputs(program), open)
+    : await open(model)
+  return new OnnxRuntimeEngine(session, program, placing.device)
+}
+
+/** @throws EngineError when the runtime can't build a session from the graph */
+async function openSession(
+  model: string | Uint8Array,
+  placing: Placing,
+  settings: SessionSettings,
+): Promise<MeasuredSession> {
   try {
-    const settings = sessionOptions(options)
-    // the overloads differ in nothing but the first parameter
-    const session = await (typeof model === 'string'
-      ? InferenceSession.create(model, settings)
-      : InferenceSession.create(model, settings))
-    return new OnnxRuntimeEngine(session, program)
+    return await MeasuredSession.open(model, placing, settings)
   } catch (error) {
     throw new EngineError(
       `ONNX Runtime ${ONNXRUNTIME_VERSION} can't load the gradient graph: ${reasonOf(error)}`,
@@ -51,38 +60,37 @@ export async function openOnnxRuntimeEngine(
   }
 }
 
-/** How a session is made: ONNX Runtime's defaults, which no other setting was quicker than. */
-export function sessionOptions({
-  threads,
-  flushDenormals,
-  keepMemory = true,
-}: OnnxRuntimeOptions): InferenceSession.SessionOptions {
-  return {
-    executionProviders: ['cpu'],
-    graphOptimizationLevel: 'all',
-    logSeverityLevel: LOG_ERRORS_ONLY,
-    enableCpuMemArena: keepMemory,
-    ...(flushDenormals === true && { extra: { session: { set_denormal_as_zero: '1' } } }),
-    ...(threads !== undefined && { intraOpNumThreads: threads }),
-  }
+async function graphOf(model: string | Uint8Array): Promise<Graph> {
+  return typeof model === 'string' ? readModel(model) : decodeModel(model, 'the gradient graph')
+}
+
+/** The inputs of the gradient graph that are no parameters. */
+function dataInputs({ inputs, target, weight }: GradientProgram): string[] {
+  return [...inputs, target, weight].filter((name) => name !== undefined)
 }
 
 class OnnxRuntimeEngine implements Engine {
-  readonly description = `onnxruntime ${ONNXRUNTIME_VERSION}, cpu`
+  readonly description: string
   readonly precision: 'float32' | 'float64'
   readonly fixedBatch: boolean
   /** The gradient of one micro-batch by output, written in place by every run. */
   private readonly outputs: ReadonlyMap<string, Tensor>
 
   constructor(
-    private readonly session: InferenceSession,
+    private readonly session: Session,
     private readonly program: GradientProgram,
+    device: Device,
   ) {
+    this.description = `onnxruntime ${ONNXRUNTIME_VERSION}, ${device}`
     this.precision = program.precision
     this.fixedBatch = program.fixedBatch
     this.outputs = new Map(
       Object.entries(program.gradients).map(([parameter, output]) => [output, this.outputFor(parameter)]),
     )
+  }
+
+  get placement(): Placement | undefined {
+    return this.session.placement
   }
 
   async run(parameters: Parameters, split: SplitData, batch: MicroBatch): Promise<MicroBatchResult> {
@@ -91,6 +99,7 @@ class OnnxRuntimeEngine implements Engine {
     for (const [output, tensor] of this.outputs) fetches[output] = tensor
     const feeds = { ...this.pointFeeds(parameters), ...this.batchFeeds(split, batch) }
     const results = await this.session.run(feeds, fetches).catch((error: unknown) => {
+      if (error instanceof RetrogradError) throw error
       throw new EngineError(
         `ONNX Runtime ${ONNXRUNTIME_VERSION} failed to run the gradient graph: ${reasonOf(error)}`,
       )

@@ -1,16 +1,22 @@
 import type { Engine } from './engine.js'
+import { openLoopedEngine } from './looped.js'
 import { openOnnxRuntimeEngine } from './onnxruntime.js'
-import type { OnnxRuntimeOptions } from './onnxruntime.js'
+import { QuickerEngine } from './quicker.js'
+import type { SessionSettings } from './session-options.js'
 import type { EngineSetup } from './setup.js'
 
 /**
  * Opens the engine that a setup describes, in this process.
  * @throws EngineError when the engine can't load the gradient
  */
-export async function openEngine(setup: EngineSetup, options: OnnxRuntimeOptions): Promise<Engine> {
+export async function openEngine(setup: EngineSetup, options: SessionSettings): Promise<Engine> {
   if (setup.engine === 'tfjs') {
     const { openTfjsEngine } = await import('./tfjs/engine.js')
     return openTfjsEngine(setup, options.threads)
   }
-  return openOnnxRuntimeEngine(setup.model, setup.program, options)
+  const { model, program, device, strict, looped } = setup
+  const settings = { ...options, placing: { device, strict } }
+  const each = (): Promise<Engine> => openOnnxRuntimeEngine(model, program, settings)
+  if (looped === undefined) return each()
+  return QuickerEngine.of(each, () => openLoopedEngine(looped, program, settings))
 }

@@ -10,6 +10,8 @@ export interface OnnxRuntimeSetup {
   /** File of the gradient graph. */
   readonly model: string
   readonly program: GradientProgram
+  /** File of the graph that loops over micro-batches itself, where that may be quicker (autodiff/looped.ts). */
+  readonly looped?: string
   readonly device: Device
   /** Whether a node on any other device is an error. */
   readonly strict: boolean

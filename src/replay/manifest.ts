@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { cpus } from 'node:os'
 import type { Sample } from '../data/sample.js'
+import { shareOfTime } from '../engines/devices/placement.js'
+import type { Placement } from '../engines/devices/placement.js'
 import { ONNXRUNTIME_VERSION } from '../engines/version.js'
 import { ModelError } from '../errors.js'
 import { sha256File } from '../io/hash.js'
@@ -38,7 +40,7 @@ export async function runFacts(
       platform: `${process.platform}-${process.arch}`,
       ...engineVersion(network),
     },
-    options: optionFacts(options, prepared.batchSize),
+    options: optionFacts(options, prepared),
     model: {
       path: network.path,
       sha256: await sha256File(network.path, ModelError),
@@ -114,7 +116,10 @@ function layoutFacts({ by, permutation, reshaped }: BoundPair): Record<string, u
   }
 }
 
-function optionFacts(options: RunOptions, batchSize: number): Record<string, unknown> {
+function optionFacts(
+  options: RunOptions,
+  { batchSize, fromMemory }: Pick<Prepared, 'batchSize' | 'fromMemory'>,
+): Record<string, unknown> {
   const { splits, loss, steps, weights, batchSize: asked, batchNorm, map, out, overwrite, ...plain } = options
   const { intervals, fisher, workers, threads, engine, device, strictDevice, precision, ...more } = plain
   const { tf32, deviceMemory, ...others } = more
@@ -126,7 +131,8 @@ function optionFacts(options: RunOptions, batchSize: number): Record<string, unk
     steps: steps ?? null,
     weights: weights ?? 'raw',
     map: map ?? null,
-    batch_size: batchSize,
+    // what a device's memory allows is no option: it may differ when the run goes on, and is a fact of the result
+    batch_size: fromMemory === undefined ? batchSize : null,
     batch_size_given: asked ?? null,
     batchnorm: batchNorm,
     intervals: intervals ?? null,
@@ -181,12 +187,36 @@ export function identityOf(facts: RunFacts, { trajectory }: Prepared): Identity 
   }
 }
 
+/** Where the nodes of a gradient ran: counts, milliseconds of one run, shares from 0 to 1. */
+function placementFacts(placement: Placement): Record<string, unknown> {
+  const { nodes, onDevice, elsewhere, ms, msElsewhere, copies } = placement
+  return {
+    nodes,
+    nodes_on_device: onDevice,
+    nodes_elsewhere: Object.fromEntries(elsewhere.map(({ op, nodes: count }) => [op, count])),
+    copies,
+    ms,
+    ms_elsewhere: msElsewhere,
+    share_of_nodes: nodes > 0 ? onDevice / nodes : 1,
+    share_of_time: shareOfTime(placement),
+  }
+}
+
 /** The manifest of a finished run, or of a part of one. */
 export async function manifestFacts(
   facts: RunFacts,
   prepared: Prepared,
   outcome: Outcome,
-  { started, intervals }: { readonly started: Date; readonly intervals?: RunOptions['intervals'] },
+  {
+    started,
+    intervals,
+    placement,
+  }: {
+    readonly started: Date
+    readonly intervals?: RunOptions['intervals']
+    /** Where nodes ran, on a device that told. */
+    readonly placement?: Placement
+  },
 ): Promise<ManifestFacts> {
   const { trajectory } = prepared
   const all = trajectory.checkpoints.length - 1
@@ -199,6 +229,7 @@ export async function manifestFacts(
   }
   return {
     ...facts,
+    device: { ...facts.device, ...(placement && { placement: placementFacts(placement) }) },
     status: intervals === undefined ? 'complete' : 'part',
     identity: hashOf(identityOf(facts, prepared)),
     intervals: { from, to, of: all },
@@ -212,6 +243,7 @@ export async function manifestFacts(
       largest_estimate: outcome.largestEstimate,
       noise_floor: outcome.noiseFloor,
       evaluations: outcome.evaluations,
+      batch_size: outcome.batchSize,
       messages: outcome.messages,
     },
   }

@@ -50,7 +50,9 @@ export interface TfjsModel {
  */
 export async function readTfjsModel(path: string): Promise<TfjsModel> {
   const { format, modelTopology, weightsManifest } = (await parse(path)).manifest
-  const weights = weightsManifest.flatMap((group) => group.weights).filter(({ group }) => group !== 'optimizer')
+  const weights = weightsManifest
+    .flatMap((group) => group.weights)
+    .filter(({ group }) => group !== 'optimizer')
   return { format, topology: modelTopology, weights }
 }
 
