@@ -1,7 +1,7 @@
 import { Tensor } from 'onnxruntime-node'
 import type { InferenceSession } from 'onnxruntime-node'
+import { deviceGraph } from '../autodiff/device-graph.js'
 import { EngineError } from '../errors.js'
-import { deviceGraph } from '../onnx/device-graph.js'
 import type { Graph } from '../onnx/graph.js'
 import { encodeModel } from '../onnx/write.js'
 import { formatShape } from '../tensor.js'
@@ -26,7 +26,7 @@ const LARGEST = 2n ** 31n - 1n
 
 /**
  * One session for every size of the micro-batch (and every other size that only the data fix), made when it is first
- * needed from a graph for exactly that size (onnx/device-graph.ts). Of too many the one that was not used for longest
+ * needed from a graph for exactly that size (autodiff/device-graph.ts). Of too many the one that was not used for longest
  * goes.
  */
 export class SizedSessions<S extends Session> implements Session {
@@ -49,9 +49,7 @@ export class SizedSessions<S extends Session> implements Session {
     feeds: InferenceSession.FeedsType,
     fetches: InferenceSession.NullableOnnxValueMapType,
   ): Promise<InferenceSession.OnnxValueMapType> {
-    const narrow = Object.entries(feeds).map(
-      ([name, tensor]) => [name, inInt32(name, tensor)] as const,
-    )
+    const narrow = Object.entries(feeds).map(([name, tensor]) => [name, inInt32(name, tensor)] as const)
     this.latest = await this.sessionFor(feeds)
     return this.latest.run(Object.fromEntries(narrow), fetches)
   }
