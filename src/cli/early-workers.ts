@@ -1,5 +1,6 @@
 import { startWorkers } from '../replay/workers/start.js'
-import type { StartedWorkers } from '../replay/workers/start.js'
+import type { EarlyWorkers, StartedWorkers } from '../replay/workers/start.js'
+import { DEVICE_CHOICES } from '../engines/devices/names.js'
 
 let early: StartedWorkers | undefined
 
@@ -9,14 +10,17 @@ let early: StartedWorkers | undefined
  */
 export function beginEarlyWorkers(args: readonly string[]): void {
   const asksForHelp = args.some((arg) => arg === '--help' || arg === '-h')
-  if (args[0] === 'run' && !asksForHelp) early = startWorkers(workersIn(args))
+  if (args[0] === 'run' && !asksForHelp) early = startWorkers(earlyWorkersIn(args))
 }
 
 /** The processes that were begun, or as many as are asked for; they are the caller's to stop. */
-export function takeWorkers(asked: number | undefined): StartedWorkers {
-  const taken = early ?? startWorkers(asked)
+export function takeWorkers(asked: EarlyWorkers): StartedWorkers {
+  const begun = early
   early = undefined
-  return taken
+  // what the line says of their environment may have been misread
+  if (begun?.tf32 === (asked.tf32 ?? false)) return begun
+  begun?.stop()
+  return startWorkers(asked)
 }
 
 /** Ends those that nobody took, since the line was no good. */
@@ -25,9 +29,19 @@ export function stopEarlyWorkers(): void {
   early = undefined
 }
 
-/** What --workers says, where it is a number. */
-function workersIn(args: readonly string[]): number | undefined {
-  const at = args.findIndex((arg) => arg === '--workers' || arg.startsWith('--workers='))
-  const text = args[at]?.split('=')[1] ?? args[at + 1] ?? ''
-  return at >= 0 && /^[1-9]\d*$/.test(text) ? Number(text) : undefined
+/** What a line says of the processes, as far as it can be told without its parser. */
+export function earlyWorkersIn(args: readonly string[]): EarlyWorkers {
+  const workers = valueOf(args, '--workers') ?? ''
+  const device = DEVICE_CHOICES.find((name) => name === valueOf(args, '--device'))
+  return {
+    ...(/^[1-9]\d*$/.test(workers) && { workers: Number(workers) }),
+    ...(device !== undefined && { device }),
+    tf32: args.some((arg) => arg === '--tf32' || arg === '--tf32=true'),
+  }
+}
+
+/** What follows an option, behind it or behind its equals sign. */
+function valueOf(args: readonly string[], option: string): string | undefined {
+  const at = args.findIndex((arg) => arg === option || arg.startsWith(`${option}=`))
+  return at === -1 ? undefined : args[at] === option ? args[at + 1] : args[at]!.slice(option.length + 1)
 }

@@ -83,7 +83,7 @@ async function run(argv: RunArguments): Promise<number> {
   })
   let interruption: Interruption | undefined
   // the engine's processes load while this one still loads and reads
-  const workers = takeWorkers(argv.workers)
+  const workers = takeWorkers(argv)
   try {
     const { runReplay } = await import('../replay/run.js')
     const events = {

@@ -1,6 +1,6 @@
 import { BYTES_PER_ELEMENT, elementCount } from '../tensor.js'
 import type { TypedArray } from '../tensor.js'
-import type { MicroBatch, SampleArray } from './engine.js'
+import type { MicroBatch, SampleArray, SplitData } from './engine.js'
 
 /** How a split is cut into micro-batches. */
 export interface Cut {
@@ -42,6 +42,40 @@ export function grouped(batches: readonly MicroBatch[]): MicroBatch[][] {
   )
 }
 
+/** Data of one run of several micro-batches take this many bytes at most: what comes in one run is in memory twice. */
+const BYTES_AT_ONCE = 128 * 2 ** 20
+
+/**
+ * Micro-batches in stretches that an engine can sum by itself (Engine.sum): full ones of one size, as many as their data
+ * may take. All others stand alone.
+ */
+export function stretches(
+  batches: readonly MicroBatch[],
+  bytesPerSample: number,
+  most = BYTES_AT_ONCE,
+): MicroBatch[][] {
+  const found: MicroBatch[][] = []
+  for (const batch of batches) {
+    const last = found.at(-1)
+    const joins =
+      last !== undefined &&
+      [...last.slice(0, 1), batch].every(({ size, count }) => count === size && size === batch.size) &&
+      last.at(-1)!.start + batch.size === batch.start &&
+      (last.length + 1) * batch.size * bytesPerSample <= most
+    if (joins) last.push(batch)
+    else found.push([batch])
+  }
+  return found
+}
+
+/** Bytes of one sample's inputs and target. */
+export function bytesPerSample({ inputs, target }: SplitData): number {
+  return [...inputs.values(), ...(target === undefined ? [] : [target])].reduce(
+    (sum, { dtype, sampleShape }) => sum + BYTES_PER_ELEMENT[dtype] * elementCount(sampleShape),
+    0,
+  )
+}
+
 /** The rows of a micro-batch: a view of the data, or a copy where padding is needed (the first sample repeated). */
 export function rows(array: SampleArray, { start, count, size }: MicroBatch): TypedArray {
   const width = elementCount(array.sampleShape)
@@ -69,6 +103,39 @@ function copy(to: TypedArray, from: TypedArray, offset: number): void {
 export function weights(batch: MicroBatch, double: boolean): Float32Array | Float64Array {
   const values = double ? new Float64Array(batch.size) : new Float32Array(batch.size)
   return values.fill(1, 0, batch.count)
+}
+
+/** What a device holds of every parameter: its value, its gradient, and the gradient's sum in float64 twice (a loop's states). */
+const COPIES_ON_DEVICE = 6
+
+/** What a gradient graph takes of a device. */
+export interface DeviceNeeds {
+  /** Elements that the graph computes for one sample, and those of the largest value among them. */
+  readonly elementsPerSample: number
+  readonly largestPerSample: number
+  readonly parameters: number
+  /** Of the largest data set: no micro-batch need be larger. */
+  readonly samples: number
+}
+
+/**
+ * The size of a micro-batch that fits into a device's memory: a power of two. All values of the graph count, although about
+ * half are there at once, since allocators take blocks by the power of two and convolutions have workspaces.
+ *
+ * @param memory bytes for everything, and for the largest value
+ */
+export function deviceBatchSize(
+  { elementsPerSample, largestPerSample, parameters, samples }: DeviceNeeds,
+  memory: { readonly bytes: number; readonly largestValue?: number },
+): number {
+  const element = BYTES_PER_ELEMENT.float32
+  const left = memory.bytes - COPIES_ON_DEVICE * parameters * element
+  const fitting = Math.min(
+    left / (Math.max(1, elementsPerSample) * element),
+    (memory.largestValue ?? Infinity) / (Math.max(1, largestPerSample) * element),
+  )
+  const enough = 2 ** Math.ceil(Math.log2(Math.max(1, samples)))
+  return Math.min(enough, 2 ** Math.max(0, Math.floor(Math.log2(Math.max(1, fitting)))))
 }
 
 /** Bytes of all values of a micro-batch together; about half of them are in memory at once. */

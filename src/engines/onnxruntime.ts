@@ -1,4 +1,5 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { Tensor } from 'onnxruntime-node'
+import type { InferenceSession } from 'onnxruntime-node'
 import { EngineError, reasonOf, RetrogradError } from '../errors.js'
 import type { Graph } from '../onnx/graph.js'
 import { decodeModel, readModel } from '../onnx/read.js'
@@ -6,10 +7,11 @@ import { elementCount } from '../tensor.js'
 import type { DType, FloatArray, TypedArray } from '../tensor.js'
 import { needsSizes } from './devices/forms.js'
 import type { Device } from './devices/names.js'
+import type { Placement } from './devices/placement.js'
 import type { Engine, MicroBatch, MicroBatchResult, Parameters, SampleArray, SplitData } from './engine.js'
+import { MeasuredSession } from './measured-session.js'
 import { rows, weights } from './micro-batches.js'
 import type { GradientProgram } from './program.js'
-import { sessionOptions } from './session-options.js'
 import type { Placing, SessionSettings } from './session-options.js'
 import { SizedSessions } from './sized-sessions.js'
 import type { Session } from './sized-sessions.js'
@@ -36,7 +38,7 @@ export async function openOnnxRuntimeEngine(
   program: GradientProgram,
   { placing = ON_CPU, ...settings }: OnnxRuntimeOptions = {},
 ): Promise<Engine> {
-  const open = (from: string | Uint8Array): Promise<Session> => openSession(from, placing, settings)
+  const open = (from: string | Uint8Array): Promise<MeasuredSession> => openSession(from, placing, settings)
   const session = needsSizes(placing.device)
     ? new SizedSessions(await graphOf(model), dataInputs(program), open)
     : await open(model)
@@ -48,13 +50,9 @@ async function openSession(
   model: string | Uint8Array,
   placing: Placing,
   settings: SessionSettings,
-): Promise<Session> {
+): Promise<MeasuredSession> {
   try {
-    const options = sessionOptions(placing, settings)
-    // the overloads differ in nothing but the first parameter
-    return await (typeof model === 'string'
-      ? InferenceSession.create(model, options)
-      : InferenceSession.create(model, options))
+    return await MeasuredSession.open(model, placing, settings)
   } catch (error) {
     throw new EngineError(
       `ONNX Runtime ${ONNXRUNTIME_VERSION} can't load the gradient graph: ${reasonOf(error)}`,
@@ -89,6 +87,10 @@ class OnnxRuntimeEngine implements Engine {
     this.outputs = new Map(
       Object.entries(program.gradients).map(([parameter, output]) => [output, this.outputFor(parameter)]),
     )
+  }
+
+  get placement(): Placement | undefined {
+    return this.session.placement
   }
 
   async run(parameters: Parameters, split: SplitData, batch: MicroBatch): Promise<MicroBatchResult> {

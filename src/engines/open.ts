@@ -1,5 +1,7 @@
 import type { Engine } from './engine.js'
+import { openLoopedEngine } from './looped.js'
 import { openOnnxRuntimeEngine } from './onnxruntime.js'
+import { QuickerEngine } from './quicker.js'
 import type { SessionSettings } from './session-options.js'
 import type { EngineSetup } from './setup.js'
 
@@ -7,7 +9,14 @@ import type { EngineSetup } from './setup.js'
  * Opens the engine that a setup describes, in this process.
  * @throws EngineError when the engine can't load the gradient
  */
-export function openEngine(setup: EngineSetup, options: SessionSettings): Promise<Engine> {
-  const { model, program, device, strict } = setup
-  return openOnnxRuntimeEngine(model, program, { ...options, placing: { device, strict } })
+export async function openEngine(setup: EngineSetup, options: SessionSettings): Promise<Engine> {
+  if (setup.engine === 'tfjs') {
+    const { openTfjsEngine } = await import('./tfjs/engine.js')
+    return openTfjsEngine(setup, options.threads)
+  }
+  const { model, program, device, strict, looped } = setup
+  const settings = { ...options, placing: { device, strict } }
+  const each = (): Promise<Engine> => openOnnxRuntimeEngine(model, program, settings)
+  if (looped === undefined) return each()
+  return QuickerEngine.of(each, () => openLoopedEngine(looped, program, settings))
 }

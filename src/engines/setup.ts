@@ -1,14 +1,17 @@
 import type { Device } from './devices/names.js'
 import type { GradientProgram } from './program.js'
+import type { TfjsSetup } from './tfjs/setup.js'
 
 /** How an engine is made, in plain data that other processes can be handed. */
-export type EngineSetup = OnnxRuntimeSetup
+export type EngineSetup = OnnxRuntimeSetup | TfjsSetup
 
 export interface OnnxRuntimeSetup {
   readonly engine: 'onnxruntime'
   /** File of the gradient graph. */
   readonly model: string
   readonly program: GradientProgram
+  /** File of the graph that loops over micro-batches itself, where that may be quicker (autodiff/looped.ts). */
+  readonly looped?: string
   readonly device: Device
   /** Whether a node on any other device is an error. */
   readonly strict: boolean

@@ -5,9 +5,12 @@ import { EngineError } from '../errors.js'
 import type { Graph } from '../onnx/graph.js'
 import { encodeModel } from '../onnx/write.js'
 import { formatShape } from '../tensor.js'
+import type { Placement } from './devices/placement.js'
 
 /** What an engine needs of a session of ONNX Runtime. */
 export interface Session {
+  /** Where nodes ran, when it is known. */
+  readonly placement: Placement | undefined
   run(
     feeds: InferenceSession.FeedsType,
     fetches: InferenceSession.NullableOnnxValueMapType,
@@ -32,8 +35,7 @@ const LARGEST = 2n ** 31n - 1n
 export class SizedSessions<S extends Session> implements Session {
   /** By the shapes that are fed, in the order of their use. */
   private readonly sessions = new Map<string, S>()
-  /** The session of the last run. */
-  latest: S | undefined
+  private latest: S | undefined
 
   /**
    * @param varying names of the inputs that are no parameters
@@ -52,6 +54,11 @@ export class SizedSessions<S extends Session> implements Session {
     const narrow = Object.entries(feeds).map(([name, tensor]) => [name, inInt32(name, tensor)] as const)
     this.latest = await this.sessionFor(feeds)
     return this.latest.run(Object.fromEntries(narrow), fetches)
+  }
+
+  /** Of the last run's session. */
+  get placement(): Placement | undefined {
+    return this.latest?.placement
   }
 
   async release(): Promise<void> {

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { cpus } from 'node:os'
 import type { Sample } from '../data/sample.js'
+import { shareOfTime } from '../engines/devices/placement.js'
+import type { Placement } from '../engines/devices/placement.js'
 import { ONNXRUNTIME_VERSION } from '../engines/version.js'
 import { ModelError } from '../errors.js'
 import { sha256File } from '../io/hash.js'
@@ -36,9 +38,9 @@ export async function runFacts(
       version: VERSION,
       node: process.version,
       platform: `${process.platform}-${process.arch}`,
-      onnxruntime: ONNXRUNTIME_VERSION,
+      ...engineVersion(network),
     },
-    options: optionFacts(options, prepared.batchSize),
+    options: optionFacts(options, prepared),
     model: {
       path: network.path,
       sha256: await sha256File(network.path, ModelError),
@@ -64,6 +66,7 @@ export async function runFacts(
       engine: options.engine ?? 'onnxruntime',
       provider: device.device,
       ...(device.adapter !== undefined && { adapter: device.adapter }),
+      ...network.engineFacts,
       cpu: cpus()[0]?.model ?? 'unknown',
       threads,
     },
@@ -75,6 +78,11 @@ export async function runFacts(
       notes,
     },
   }
+}
+
+/** The version of the library that computed. */
+function engineVersion({ engineFacts }: ReplayNetwork): Pick<RunFacts['retrograd'], 'onnxruntime' | 'tfjs'> {
+  return engineFacts === undefined ? { onnxruntime: ONNXRUNTIME_VERSION } : { tfjs: engineFacts.version }
 }
 
 /** How a split's samples were drawn, where they are not all that there are. */
@@ -108,7 +116,10 @@ function layoutFacts({ by, permutation, reshaped }: BoundPair): Record<string, u
   }
 }
 
-function optionFacts(options: RunOptions, batchSize: number): Record<string, unknown> {
+function optionFacts(
+  options: RunOptions,
+  { batchSize, fromMemory }: Pick<Prepared, 'batchSize' | 'fromMemory'>,
+): Record<string, unknown> {
   const { splits, loss, steps, weights, batchSize: asked, batchNorm, map, out, overwrite, ...plain } = options
   const { intervals, fisher, workers, threads, engine, device, strictDevice, precision, ...more } = plain
   const { tf32, deviceMemory, ...others } = more
@@ -120,7 +131,8 @@ function optionFacts(options: RunOptions, batchSize: number): Record<string, unk
     steps: steps ?? null,
     weights: weights ?? 'raw',
     map: map ?? null,
-    batch_size: batchSize,
+    // what a device's memory allows is no option: it may differ when the run goes on, and is a fact of the result
+    batch_size: fromMemory === undefined ? batchSize : null,
     batch_size_given: asked ?? null,
     batchnorm: batchNorm,
     intervals: intervals ?? null,
@@ -170,8 +182,23 @@ export function identityOf(facts: RunFacts, { trajectory }: Prepared): Identity 
     checkpoints: `${trajectory.checkpoints.length}, ${createHash('sha256').update(checkpoints).digest('hex')}`,
     tensors: hashOf({ tensors: facts.tensors }),
     ...facts.device,
-    onnxruntime: facts.retrograd.onnxruntime,
+    ...(facts.retrograd.onnxruntime !== undefined && { onnxruntime: facts.retrograd.onnxruntime }),
     retrograd: facts.retrograd.version,
+  }
+}
+
+/** Where the nodes of a gradient ran: counts, milliseconds of one run, shares from 0 to 1. */
+function placementFacts(placement: Placement): Record<string, unknown> {
+  const { nodes, onDevice, elsewhere, ms, msElsewhere, copies } = placement
+  return {
+    nodes,
+    nodes_on_device: onDevice,
+    nodes_elsewhere: Object.fromEntries(elsewhere.map(({ op, nodes: count }) => [op, count])),
+    copies,
+    ms,
+    ms_elsewhere: msElsewhere,
+    share_of_nodes: nodes > 0 ? onDevice / nodes : 1,
+    share_of_time: shareOfTime(placement),
   }
 }
 
@@ -180,7 +207,16 @@ export async function manifestFacts(
   facts: RunFacts,
   prepared: Prepared,
   outcome: Outcome,
-  { started, intervals }: { readonly started: Date; readonly intervals?: RunOptions['intervals'] },
+  {
+    started,
+    intervals,
+    placement,
+  }: {
+    readonly started: Date
+    readonly intervals?: RunOptions['intervals']
+    /** Where nodes ran, on a device that told. */
+    readonly placement?: Placement
+  },
 ): Promise<ManifestFacts> {
   const { trajectory } = prepared
   const all = trajectory.checkpoints.length - 1
@@ -193,6 +229,7 @@ export async function manifestFacts(
   }
   return {
     ...facts,
+    device: { ...facts.device, ...(placement && { placement: placementFacts(placement) }) },
     status: intervals === undefined ? 'complete' : 'part',
     identity: hashOf(identityOf(facts, prepared)),
     intervals: { from, to, of: all },
@@ -206,6 +243,7 @@ export async function manifestFacts(
       largest_estimate: outcome.largestEstimate,
       noise_floor: outcome.noiseFloor,
       evaluations: outcome.evaluations,
+      batch_size: outcome.batchSize,
       messages: outcome.messages,
     },
   }

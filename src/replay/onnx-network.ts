@@ -3,14 +3,16 @@ import { join } from 'node:path'
 import { hasBatchNorm } from '../autodiff/coupling.js'
 import { differentiate } from '../autodiff/differentiate.js'
 import type { GradientGraph } from '../autodiff/differentiate.js'
+import { loopedGradient } from '../autodiff/looped.js'
 import type { DataSet } from '../data/needs.js'
 import type { ChosenDevice } from '../engines/devices/choose.js'
 import { DEVICE_FORMS } from '../engines/devices/forms.js'
+import type { Device } from '../engines/devices/names.js'
 import { programOf } from '../engines/program.js'
 import type { OnnxRuntimeSetup } from '../engines/setup.js'
 import type { Graph, NamedValue, Shape } from '../onnx/graph.js'
 import { readModel } from '../onnx/read.js'
-import { elementsPerSample } from '../onnx/size.js'
+import { elementsPerSample, largestPerSample } from '../onnx/size.js'
 import { encodeModel } from '../onnx/write.js'
 import { diskError } from '../tables/disk-error.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
@@ -52,18 +54,41 @@ export async function openOnnxNetwork(
     gradient,
     normalizes: hasBatchNorm(graph),
     elementsPerSample: (data) => elementsOf(gradient, data),
-    engineSetup: (folder) => engineSetup(gradient, device, folder),
+    largestPerSample: (data) => largestPerSample(withSampleShapes(gradient, data), gradient.batch),
+    engineSetup: (folder) =>
+      engineSetup(gradient, { ...device, strict: options.strictDevice ?? false }, folder),
   }
 }
 
-function engineSetup(gradient: GradientGraph, { device }: ChosenDevice, folder: string): OnnxRuntimeSetup {
-  const model = join(folder, 'gradient.onnx')
-  try {
-    writeFileSync(model, encodeModel(gradient.graph))
-  } catch (error) {
-    throw diskError(model, error)
+function engineSetup(
+  gradient: GradientGraph,
+  { device, strict }: ChosenDevice & { readonly strict: boolean },
+  folder: string,
+): OnnxRuntimeSetup {
+  const loops = LOOPING.includes(device)
+  return {
+    engine: 'onnxruntime',
+    model: written(gradient.graph, join(folder, 'gradient.onnx')),
+    ...(loops && { looped: written(loopedGradient(gradient), join(folder, 'looped.onnx')) }),
+    program: programOf(gradient),
+    device,
+    strict,
   }
-  return { engine: 'onnxruntime', model, program: programOf(gradient), device, strict: false }
+}
+
+/**
+ * Devices that every run copies all parameters to, and whose provider has Scan and float64. WebGPU and DirectML have
+ * neither, TensorRT no float64; the CPU copies nothing.
+ */
+const LOOPING: readonly Device[] = ['cuda']
+
+function written(graph: Graph, path: string): string {
+  try {
+    writeFileSync(path, encodeModel(graph))
+  } catch (error) {
+    throw diskError(path, error)
+  }
+  return path
 }
 
 /** Elements that a gradient graph computes for one sample of these data. */

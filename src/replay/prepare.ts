@@ -7,15 +7,18 @@ import type { DataNeeds, DataSet, InputSpec } from '../data/needs.js'
 import type { NamedValue } from '../onnx/graph.js'
 import { chooseDevice } from '../engines/devices/choose.js'
 import type { ChosenDevice } from '../engines/devices/choose.js'
+import type { ChosenTfjs } from '../engines/tfjs/choose.js'
+import { deviceMemory } from '../engines/devices/memory.js'
 import { readModel } from '../onnx/read.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import { openTrajectory } from '../trajectory/open-trajectory.js'
-import { askedBatchSize, checkRemainder, fittingBatchSize } from './batch-size.js'
+import { askedBatchSize, checkRemainder, chooseBatchSize, fittingBatchSize } from './batch-size.js'
 import { checkFisher, fisherNote, fisherSamples } from './fisher-samples.js'
 import { listNames } from '../listing.js'
 import type { Differentiated, ReplayNetwork } from './network.js'
 import { openOnnxNetwork } from './onnx-network.js'
 import type { RunEvents, RunOptions } from './options.js'
+import { checkTfjsOptions } from './tfjs-options.js'
 import type { LcaTensor } from './tensors.js'
 
 /** Everything that a replay needs, opened and checked against each other. */
@@ -30,6 +33,8 @@ export interface Prepared {
   /** Numbers of the samples that Fisher information is measured on, by split, where it is asked for. */
   readonly fisher?: ReadonlyMap<string, readonly number[]>
   readonly batchSize: number
+  /** Why it is what it is, where it follows from a device's memory (ChosenSize). */
+  readonly fromMemory?: string
   /** The statistics that the network's BatchNormalization uses; undefined where it has none. */
   readonly batchNorm?: RunOptions['batchNorm']
   /** What was told to the user on the way. */
@@ -44,14 +49,20 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     events.onNote?.(text)
   }
   const sources = beginSources(options)
-  const choosing = chooseDevice(options.device ?? 'cpu')
+  const choosing = chooseMeans(options)
   choosing.catch(() => undefined)
-  const named = options.model === undefined ? undefined : await readModel(options.model)
+  const onnx = options.engine !== 'tfjs' && options.model !== undefined
+  const named = onnx ? await readModel(options.model) : undefined
   const { steps, weights = 'raw' } = options
   const trajectory = await openTrajectory(options.checkpoints, { weights, ...(steps && { steps }) })
   trajectory.notes.forEach(note)
-  const device = await choosing
-  const network = await openOnnxNetwork(options, trajectory, { named, device }, note)
+  const { device, tfjs } = await choosing
+  device.notes?.forEach(note)
+  tfjs?.notes.forEach(note)
+  const network =
+    tfjs === undefined
+      ? await openOnnxNetwork(options, trajectory, { named, device }, note)
+      : await (await import('./tfjs-network.js')).openTfjsNetwork(options, trajectory, tfjs, note)
   const { gradient, tensors, allocated, normalizes } = network
   checkFisher(options, gradient)
   gradient.notes.forEach(note)
@@ -67,9 +78,18 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
   unreached(wanted, gradient).forEach(note)
   const asked = askedBatchSize(options, gradient, note)
   const data = await readSplits(sources, options, gradient, note)
-  const batchSize = asked ?? fittingBatchSize(network, data.values())
-  const samples = sampled(data, options, { gradient, batchSize }, note)
+  // what is drawn must not depend on a device's memory
+  const suits = asked ?? fittingBatchSize(network, data.values())
+  if (options.deviceMemory !== undefined && (asked !== undefined || device.device === 'cpu'))
+    note(
+      `--device-memory has no effect ${asked === undefined ? 'on the CPU' : 'where micro-batches have a given size'}`,
+    )
+  const samples = sampled(data, options, { gradient, batchSize: suits }, note)
   for (const [split, { data: part }] of samples) data.set(split, part)
+  const { size: batchSize, fromMemory } =
+    asked === undefined
+      ? chooseBatchSize(network, [...data.values()], await memoryOf(options, device))
+      : { size: asked, fromMemory: undefined }
   for (const set of data.values()) checkRemainder(set, gradient, batchSize)
   const fisher = fisherSamples(options, data, samples)
   if (fisher !== undefined) note(fisherNote(fisher, data))
@@ -81,9 +101,29 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     samples,
     ...(fisher && { fisher }),
     batchSize,
+    ...(fromMemory !== undefined && { fromMemory }),
     notes,
   }
   return normalizes ? { ...prepared, batchNorm: options.batchNorm } : prepared
+}
+
+/** The device, and TensorFlow.js where that is the engine. */
+interface Means {
+  readonly device: ChosenDevice
+  readonly tfjs?: ChosenTfjs
+}
+
+async function chooseMeans(options: RunOptions): Promise<Means> {
+  if (options.engine !== 'tfjs') return { device: await chooseDevice(options.device ?? 'auto') }
+  const { chooseTfjs } = await import('../engines/tfjs/choose.js')
+  checkTfjsOptions(options)
+  const tfjs = await chooseTfjs(options.device ?? 'auto')
+  return { device: { device: tfjs.gpu ? 'cuda' : 'cpu' }, tfjs }
+}
+
+/** The device's memory that each worker's engine may fill. */
+function memoryOf({ deviceMemory: limit, workers = 1 }: RunOptions, { device }: ChosenDevice) {
+  return deviceMemory(device, { limit, engines: workers })
 }
 
 /** Random samples of those splits that have more than are asked for. */

@@ -1,3 +1,4 @@
+import type { Placement } from '../engines/devices/placement.js'
 import type { TableEntry } from '../tables/manifest.js'
 import type { IntervalErrors } from './standard-error.js'
 import type { GroupResult } from './workers/messages.js'
@@ -42,6 +43,8 @@ export interface BatchRecord {
   readonly size: number
   /** The first interval that was not finished then; later ones that were stay as they are. */
   readonly from: number
+  /** Whether it was the first choice, by a device's memory: whoever goes on keeps to it. */
+  readonly chosen?: true
   readonly message: string
 }
 
@@ -49,6 +52,12 @@ export interface NoiseRecord {
   readonly kind: 'noise'
   readonly floor: number
   readonly evaluations: number
+}
+
+/** Where the nodes of the gradient ran, on a device. */
+export interface PlacementRecord {
+  readonly kind: 'placement'
+  readonly placement: Placement
 }
 
 /** The first so many blocks of a split's samples are in the sum of squared gradients (fisher.ts). */
@@ -78,6 +87,7 @@ export type ReplayRecord =
   | AdvanceRecord
   | BatchRecord
   | NoiseRecord
+  | PlacementRecord
   | FisherRecord
   | SyncRecord
   | BeginRecord

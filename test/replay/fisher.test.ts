@@ -46,7 +46,7 @@ function recordedRun(changes: Partial<RunOptions> = {}): RunOptions {
 }
 
 /** The table of totals of a run, with notes and manifest. */
-async function totalsOf(options: RunOptions, workers: StartedWorkers = startWorkers(options.workers)) {
+async function totalsOf(options: RunOptions, workers: StartedWorkers = startWorkers(options)) {
   const notes: string[] = []
   await runReplay(options, { onNote: (note) => notes.push(note) }, workers)
   const results = await openResults(options.out)

@@ -1,5 +1,7 @@
 import { expect } from 'chai'
-import { sizing } from '../../src/replay/workers/sizing.js'
+import type { Device, DeviceChoice } from '../../src/engines/devices/names.js'
+import { UsageError } from '../../src/errors.js'
+import { askedWorkers, sizing } from '../../src/replay/workers/sizing.js'
 
 const GIB = 2 ** 30
 
@@ -31,5 +33,28 @@ describe('the number of workers', () => {
   it('does not change the threads of small networks, on which results depend', () => {
     const threads = [1, 2, 64].map((cores) => sizing(small, { cores, freeBytes: GIB }).threads)
     expect(threads).to.deep.equal([1, 1, 1])
+  })
+
+  it('is one on every device but the CPU, unless more are asked for', () => {
+    const machine = { cores: 8, freeBytes: 64 * GIB }
+    for (const device of ['cuda', 'webgpu', 'directml'] as const)
+      expect(sizing({ ...small, device }, machine)).to.include({ workers: 1, threads: 1 })
+    expect(sizing({ ...small, device: 'cpu' }, machine).workers).to.equal(8)
+    expect(sizing({ ...small, device: 'cuda', workers: 2 }, machine).workers).to.equal(2)
+  })
+
+  it('can not be more than one where a device has one owner', () => {
+    const notes: string[] = []
+    const asked = (workers: number | undefined, device: Device, choice: DeviceChoice) =>
+      askedWorkers(workers, { device, choice }, (text) => notes.push(text))
+    expect(() => asked(2, 'webgpu', 'webgpu')).to.throw(
+      UsageError,
+      '--workers 2: webgpu computes in one process; leave the option out',
+    )
+    expect([asked(1, 'webgpu', 'webgpu'), asked(undefined, 'coreml', 'coreml')]).to.deep.equal([1, undefined])
+    expect([asked(2, 'cuda', 'cuda'), asked(2, 'cpu', 'auto')]).to.deep.equal([2, 2])
+    expect(notes).to.deep.equal([])
+    expect(asked(4, 'webgpu', 'auto')).to.equal(1)
+    expect(notes).to.deep.equal(['--workers 4 has no effect: webgpu computes in one process'])
   })
 })

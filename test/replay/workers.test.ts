@@ -53,7 +53,7 @@ function optionsOf(changes: Partial<RunOptions> = {}): RunOptions {
 }
 
 /** Every value of every table, with what was told on the way. */
-async function rowsOf(options: RunOptions, workers: StartedWorkers = startWorkers(options.workers)) {
+async function rowsOf(options: RunOptions, workers: StartedWorkers = startWorkers(options)) {
   const notes: string[] = []
   await runReplay(options, { onNote: (note) => notes.push(note) }, workers)
   const results = await openResults(options.out)

@@ -1,5 +1,5 @@
-import type { Engine, MicroBatch, SplitData } from '../../engines/engine.js'
-import { grouped, microBatches } from '../../engines/micro-batches.js'
+import type { Engine, MicroBatch, MicroBatchResult, SplitData } from '../../engines/engine.js'
+import { bytesPerSample, grouped, microBatches, stretches } from '../../engines/micro-batches.js'
 import { withFiles, writeFile } from '../store/array-file.js'
 import { CHUNK, Layout } from '../store/layout.js'
 import { fileNames } from '../store/store.js'
@@ -101,15 +101,29 @@ export class PointEvaluator {
   ) {
     this.group.clear()
     let [numerator, denominator] = [0, 0]
-    for (const batch of batches) {
-      const result = await this.engine.run(this.point.weights, data, batch)
+    const parts = squaresOf === undefined ? this.runsOf(data, batches) : batches.map((batch) => [batch])
+    for (const part of parts) {
+      const result = await this.run(data, part)
       numerator += result.numerator
       denominator += result.denominator
-      if (squaresOf === undefined) this.group.add(result.gradient, batches.length === 1)
+      if (squaresOf === undefined) this.group.add(result.gradient, parts.length === 1)
       else this.group.addSquares(result.gradient, result.denominator)
-      onSamples(batch.count)
+      onSamples(part.reduce((sum, { count }) => sum + count, 0))
     }
     return { numerator, denominator }
+  }
+
+  /** The micro-batches of each run: one, or as many as the engine adds up by itself. */
+  private runsOf(data: SplitData, batches: readonly MicroBatch[]): MicroBatch[][] {
+    return this.engine.sum === undefined
+      ? batches.map((batch) => [batch])
+      : stretches(batches, bytesPerSample(data))
+  }
+
+  private async run(data: SplitData, part: readonly MicroBatch[]): Promise<MicroBatchResult> {
+    const { engine, point } = this
+    if (part.length === 1) return await engine.run(point.weights, data, part[0]!)
+    return await engine.sum!(point.weights, data, part)
   }
 
   private gradientSum(what: string): GradientSum {

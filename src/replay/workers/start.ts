@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import type { DeviceChoice } from '../../engines/devices/names.js'
 import { WorkerProcess } from './worker-process.js'
 
 /** So many workers are begun before it is known how many there will be. */
@@ -8,10 +9,14 @@ const EARLY = 4
 export class StartedWorkers {
   private readonly processes: WorkerProcess[]
 
-  /** @param start begins a process */
+  /**
+   * @param start begins a process
+   * @param tf32 whether the processes may compute in TF32
+   */
   constructor(
     early: number,
     readonly start: () => WorkerProcess = () => new WorkerProcess(),
+    readonly tf32 = false,
   ) {
     this.processes = Array.from({ length: early }, start)
   }
@@ -30,6 +35,16 @@ export class StartedWorkers {
   }
 }
 
-export function startWorkers(asked: number | undefined): StartedWorkers {
-  return new StartedWorkers(Math.min(EARLY, asked ?? availableParallelism()))
+/** What is known of a run's processes before anything is read. */
+export interface EarlyWorkers {
+  readonly workers?: number | undefined
+  /** Devices but the CPU have one process, unless more are asked for. */
+  readonly device?: DeviceChoice | undefined
+  readonly tf32?: boolean | undefined
+}
+
+export function startWorkers({ workers, device = 'auto', tf32 = false }: EarlyWorkers): StartedWorkers {
+  const several = device === 'cpu' || device === 'auto'
+  const early = Math.min(EARLY, workers ?? (several ? availableParallelism() : 1))
+  return new StartedWorkers(early, () => new WorkerProcess({ tf32 }), tf32)
 }

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { memoryLineOf } from '../../engines/out-of-memory.js'
 import { reasonOf } from '../../errors.js'
 import type { FromWorker, TaskPart, ToWorker, WorkerSetup } from './messages.js'
 
@@ -22,8 +23,19 @@ const MAPPED_BYTES = 4 * 2 ** 20
 /** What a dying process says last is kept up to this length. */
 const LAST_WORDS = 4000
 
-/** How V8 and C++ say that memory is short. A trace of many lines may follow. */
-const OUT_OF_MEMORY = /^.*(out of memory|bad_alloc).*$/im
+/** What a worker process is. */
+export interface WorkerKind {
+  /** Its program; the worker's own by default. */
+  readonly main?: string
+  /** Whether NVIDIA's libraries may round the factors of float32 products to 10 bits (TF32); by default they may not. */
+  readonly tf32?: boolean
+}
+
+/**
+ * NVIDIA's libraries (cuBLAS, cuDNN) read it when they are loaded: 0 forbids TF32 whatever a program asks them for, and
+ * ONNX Runtime asks for it unless it is told otherwise, which its Node binding can't.
+ */
+export const TF32_VARIABLE = 'NVIDIA_TF32_OVERRIDE'
 
 /** How a worker process ended. */
 export interface Death {
@@ -46,17 +58,16 @@ export class WorkerProcess {
   private events: WorkerEvents | undefined
   private death: Death | undefined
   private lastWords = ''
-  /** The line of the last words that says that memory was short. */
+  /** The line of the last words that says that memory was short; a trace of many lines may follow it. */
   private memoryWords: string | undefined
 
-  /** @param main the worker's program */
-  constructor(main = MAIN) {
+  constructor(kind: WorkerKind = {}) {
     let end: () => void = () => undefined
     this.ended = new Promise((resolve) => {
       end = resolve
     })
     try {
-      this.child = this.start(main, end)
+      this.child = this.start(kind, end)
     } catch (error) {
       this.died(`could not be started (${reasonOf(error)})`)
       end()
@@ -84,11 +95,11 @@ export class WorkerProcess {
     return this.ended
   }
 
-  private start(main: string, end: () => void): ChildProcess {
+  private start({ main = MAIN, tf32 = false }: WorkerKind, end: () => void): ChildProcess {
     // the engine's libraries are loaded at once, while the parent still reads checkpoints and data
     const child = fork(main, [], {
       execArgv: [KEEP_YOUNG_SMALL],
-      env: { ...process.env, MALLOC_MMAP_THRESHOLD_: String(MAPPED_BYTES) },
+      env: environment(tf32),
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
@@ -119,7 +130,7 @@ export class WorkerProcess {
 
   private hear(text: string): void {
     this.lastWords = (this.lastWords + text).slice(-LAST_WORDS)
-    this.memoryWords ??= OUT_OF_MEMORY.exec(this.lastWords)?.[0].trim()
+    this.memoryWords ??= memoryLineOf(this.lastWords)
   }
 
   private died(end: string, killedForMemory = false): void {
@@ -130,6 +141,15 @@ export class WorkerProcess {
       memory: killedForMemory || this.memoryWords !== undefined,
     }
     this.events?.onDeath(this.death)
+  }
+}
+
+function environment(tf32: boolean): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(([name]) => name !== TF32_VARIABLE)
+  return {
+    ...Object.fromEntries(own),
+    MALLOC_MMAP_THRESHOLD_: String(MAPPED_BYTES),
+    ...(!tf32 && { [TF32_VARIABLE]: '0' }),
   }
 }
 
