@@ -11,10 +11,12 @@ const MAY_IMPORT = {
   engines: ['autodiff', 'onnx'],
   replay: ['engines', 'trajectory', 'data', 'autodiff', 'onnx', 'tables', 'io'],
   batch: ['replay', 'engines', 'trajectory', 'data', 'autodiff', 'onnx', 'tables', 'io'],
+  verify: ['replay', 'engines', 'data', 'autodiff', 'onnx', 'tables', 'io'],
   analysis: ['tables'],
   report: ['analysis'],
   cli: [
     'batch',
+    'verify',
     'replay',
     'engines',
     'trajectory',

@@ -3,7 +3,15 @@ import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'esbuild'
 
 /** What the package's `bin` runs: the command line, and the threads and processes that it starts, which lie beside it. */
-const ENTRIES = ['cli/main', 'io/hash-worker', 'io/hdf5-worker', 'replay/workers/worker-main']
+const ENTRIES = [
+  'cli/main',
+  'io/hash-worker',
+  'io/hdf5-worker',
+  'replay/workers/worker-main',
+  'engines/devices/device-probe-main',
+  'engines/devices/cuda/setup-cuda',
+  'engines/tfjs/probe-main',
+]
 
 /**
  * Native code, libraries that carry WebAssembly or that the report's page carries, and what only programs that import the

@@ -65,6 +65,20 @@ export { runReplay } from './replay/run.js'
 export type { RunResult } from './replay/run.js'
 export type { RunEvents, RunOptions } from './replay/options.js'
 
+export { verifyResults } from './verify/verify.js'
+export type {
+  Contradiction,
+  FineDistance,
+  IntervalVerification,
+  Pair,
+  SplitDistance,
+  Verdict,
+  Verification,
+  VerifyEvents,
+  VerifyOptions,
+  VerifyProgress,
+} from './verify/model.js'
+
 export { openArchive, openResults, openTables } from './tables/read.js'
 export type { ArrowTypes } from './tables/arrow-types.js'
 export type { Archive, Results } from './tables/read.js'

@@ -29,6 +29,13 @@ export function withCommands(parser: Argv): Argv {
     )
     .command(
       onDemand(
+        'verify <results>',
+        'Compute some intervals of finished results again, in finer parts or elsewhere, and tell the distance',
+        async () => (await import('./verify.js')).verifyCommand,
+      ),
+    )
+    .command(
+      onDemand(
         'report <results>',
         'Write what a run says as one page: findings, figures and tables',
         async () => (await import('./report.js')).reportCommand,

@@ -62,9 +62,9 @@ class Bar extends BarWithLines implements ProgressDisplay {
   private since = { time: this.started, done: 0 }
 
   update(progress: ReplayProgress): void {
-    this.bar ??= this.start(progress.intervals)
     if (progress.phase !== this.phase) this.since = { time: Date.now(), done: progress.done }
     this.phase = progress.phase
+    this.bar ??= this.start(progress.intervals)
     this.bar.update(Math.round(progress.done * BAR_RESOLUTION), {
       phase: progress.phase,
       interval: `${Math.min(progress.intervals, Math.floor(progress.done) + 1)}/${progress.intervals}`,
@@ -81,7 +81,7 @@ class Bar extends BarWithLines implements ProgressDisplay {
       ...BAR_LOOKS,
     })
     bar.start(intervals * BAR_RESOLUTION, 0, {
-      phase: 'replaying',
+      phase: this.phase,
       interval: `1/${intervals}`,
       loss: '...',
       residual: '...',

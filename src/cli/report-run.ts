@@ -29,6 +29,7 @@ export async function report({ out, json, manifest, started }: Finished): Promis
       status: manifest.status,
       tolerance,
       result: manifest.result,
+      device: manifest.device ?? null,
       batchnorm: manifest.model.batchnorm ?? null,
       ...summary,
       stride: curvature.stride,

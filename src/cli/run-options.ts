@@ -223,7 +223,8 @@ function positive(option: string, value: number): number {
   throw new UsageError(`${option} ${value}: a number above 0 is needed`)
 }
 
-function wholeNumber(option: string, value: number): number {
+/** Throws UsageError where it is anything but a whole number from 1 on. */
+export function wholeNumber(option: string, value: number): number {
   if (Number.isSafeInteger(value) && value >= 1) return value
   throw new UsageError(`${option} ${value}: a whole number from 1 on is needed`)
 }
@@ -238,7 +239,8 @@ const UNITS: Readonly<Record<string, number>> = {
   GIB: 2 ** 30,
 }
 
-function byteCount(option: string, text: string): number {
+/** Reads `8GB`. Throws UsageError where it is something else. */
+export function byteCount(option: string, text: string): number {
   const [, number = '', unit = 'B'] = /^(\d+(?:\.\d+)?)\s*([kmg]?i?b)?$/i.exec(text) ?? []
   const bytes = Math.floor(Number(number) * (UNITS[unit.toUpperCase()] ?? Number.NaN))
   if (number !== '' && bytes >= 1) return bytes

@@ -3,6 +3,8 @@ import { apart } from '../analysis/curvature.js'
 import type { Curvature } from '../analysis/curvature.js'
 import type { LayerSummary, RunSummary, SplitSummary } from '../analysis/summary.js'
 import type { Manifest } from '../tables/manifest.js'
+import { deviceLine } from './device-line.js'
+import type { DeviceFacts } from './device-line.js'
 import { quoted } from './resume-line.js'
 import { grouped } from '../counting.js'
 import { exponent, number, percent, signed, sparkline, table } from './text.js'
@@ -29,6 +31,7 @@ export function renderSummary(facts: SummaryFacts, color: Colors): string {
     '',
     ...headline(facts, color),
     ...batchNorm(facts),
+    ...device(facts),
     ...samples(facts),
     ...messages(facts, color),
     '',
@@ -60,6 +63,12 @@ function batchNorm({ manifest: { model, options } }: SummaryFacts): string[] {
   if (model.batchnorm === 'batch')
     return [`  BatchNorm on the statistics of each micro-batch of ${String(options.batch_size)} samples`]
   return model.batchnorm === 'running' ? ['  BatchNorm on the running statistics of each checkpoint'] : []
+}
+
+/** Where gradients were computed, when that was not the CPU. */
+function device({ manifest }: SummaryFacts): string[] {
+  const facts = manifest.device as DeviceFacts | undefined
+  return facts?.provider === undefined || facts.provider === 'cpu' ? [] : [`  ${deviceLine(facts)}`]
 }
 
 /** What is only a sample, and where its uncertainty stands. */

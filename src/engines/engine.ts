@@ -1,3 +1,4 @@
+import type { Placement } from './devices/placement.js'
 import type { DType, FloatArray, TypedArray } from '../tensor.js'
 
 /** Samples in row-major order, the first axis counting samples; `sampleShape` is the shape of one. */
@@ -58,6 +59,8 @@ export interface Engine {
   readonly precision: 'float32' | 'float64'
   /** Whether every micro-batch has one size, padded where samples run out. */
   readonly fixedBatch: boolean
+  /** Where nodes are computed, from the second run on; undefined on the CPU, where it is no question. */
+  readonly placement?: Placement | undefined
   /** @throws EngineError when the graph fails to run. A loss that overflows is returned, not thrown. */
   run(parameters: Parameters, split: SplitData, batch: MicroBatch): Promise<MicroBatchResult>
   /**

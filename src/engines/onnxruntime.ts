@@ -1,12 +1,14 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { EngineError, reasonOf } from '../errors.js'
+import { Tensor } from 'onnxruntime-node'
+import type { InferenceSession } from 'onnxruntime-node'
+import { EngineError, reasonOf, RetrogradError } from '../errors.js'
 import { elementCount } from '../tensor.js'
 import type { DType, FloatArray, TypedArray } from '../tensor.js'
 import type { Device } from './devices/names.js'
+import type { Placement } from './devices/placement.js'
 import type { Engine, MicroBatch, MicroBatchResult, Parameters, SampleArray, SplitData } from './engine.js'
+import { MeasuredSession } from './measured-session.js'
 import { rows, weights } from './micro-batches.js'
 import type { GradientProgram } from './program.js'
-import { sessionOptions } from './session-options.js'
 import type { Placing, SessionSettings } from './session-options.js'
 import { ONNXRUNTIME_VERSION } from './version.js'
 
@@ -30,11 +32,7 @@ export async function openOnnxRuntimeEngine(
   { placing = ON_CPU, ...settings }: OnnxRuntimeOptions = {},
 ): Promise<Engine> {
   try {
-    const options = sessionOptions(placing, settings)
-    // the overloads differ in nothing but the first parameter
-    const session = await (typeof model === 'string'
-      ? InferenceSession.create(model, options)
-      : InferenceSession.create(model, options))
+    const session = await MeasuredSession.open(model, placing, settings)
     return new OnnxRuntimeEngine(session, program, placing.device)
   } catch (error) {
     throw new EngineError(
@@ -51,7 +49,7 @@ class OnnxRuntimeEngine implements Engine {
   private readonly outputs: ReadonlyMap<string, Tensor>
 
   constructor(
-    private readonly session: InferenceSession,
+    private readonly session: MeasuredSession,
     private readonly program: GradientProgram,
     device: Device,
   ) {
@@ -63,12 +61,17 @@ class OnnxRuntimeEngine implements Engine {
     )
   }
 
+  get placement(): Placement | undefined {
+    return this.session.placement
+  }
+
   async run(parameters: Parameters, split: SplitData, batch: MicroBatch): Promise<MicroBatchResult> {
     const { numerators, denominators, gradients } = this.program
     const fetches: Record<string, Tensor | null> = { [numerators]: null, [denominators]: null }
     for (const [output, tensor] of this.outputs) fetches[output] = tensor
     const feeds = { ...this.pointFeeds(parameters), ...this.batchFeeds(split, batch) }
     const results = await this.session.run(feeds, fetches).catch((error: unknown) => {
+      if (error instanceof RetrogradError) throw error
       throw new EngineError(
         `ONNX Runtime ${ONNXRUNTIME_VERSION} failed to run the gradient graph: ${reasonOf(error)}`,
       )

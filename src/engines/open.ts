@@ -9,7 +9,11 @@ import type { EngineSetup } from './setup.js'
  * Opens the engine that a setup describes, in this process.
  * @throws EngineError when the engine can't load the gradient
  */
-export function openEngine(setup: EngineSetup, options: SessionSettings): Promise<Engine> {
+export async function openEngine(setup: EngineSetup, options: SessionSettings): Promise<Engine> {
+  if (setup.engine === 'tfjs') {
+    const { openTfjsEngine } = await import('./tfjs/engine.js')
+    return openTfjsEngine(setup, options.threads)
+  }
   const { model, program, device, strict, looped } = setup
   const settings = { ...options, placing: { device, strict } }
   const each = (): Promise<Engine> => openOnnxRuntimeEngine(model, program, settings)

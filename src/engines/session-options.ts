@@ -42,6 +42,17 @@ const PROVIDERS: Readonly<Record<Device, readonly string[]>> = {
   coreml: ['coreml'],
 }
 
+/** The execution providers of a device, by the binding's names. */
+export function providersOf(device: Device): readonly string[] {
+  return PROVIDERS[device]
+}
+
+/**
+ * A Core ML program instead of a "neural network", whose values are float16 on GPU and neural engine
+ * (COREML_FLAG_CREATE_MLPROGRAM of coreml_provider_factory.h).
+ */
+const COREML = { name: 'coreml', coreMlFlags: 0x010 } as const
+
 /** DirectML's provider refuses sessions that plan memory ahead or run nodes side by side. */
 const WITHOUT_MEMORY_PATTERN: readonly Device[] = ['directml']
 
@@ -55,7 +66,7 @@ export function sessionOptions(
     ...(strict && device !== 'cpu' && { disable_cpu_ep_fallback: '1' }),
   }
   return {
-    executionProviders: PROVIDERS[device],
+    executionProviders: device === 'coreml' ? [COREML] : PROVIDERS[device],
     graphOptimizationLevel: 'all',
     logSeverityLevel: LOG_ERRORS_ONLY,
     enableCpuMemArena: keepMemory,

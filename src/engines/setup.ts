@@ -1,8 +1,9 @@
 import type { Device } from './devices/names.js'
 import type { GradientProgram } from './program.js'
+import type { TfjsSetup } from './tfjs/setup.js'
 
 /** How an engine is made, in plain data that other processes can be handed. */
-export type EngineSetup = OnnxRuntimeSetup
+export type EngineSetup = OnnxRuntimeSetup | TfjsSetup
 
 export interface OnnxRuntimeSetup {
   readonly engine: 'onnxruntime'

@@ -85,11 +85,18 @@ function refuseCopies(path: string, model: Graph, { pairs, constants }: Binding)
  * first.
  * @throws UsageError where the checkpoints hold weights alone
  */
-export function networkAmong({ path, checkpoints }: Pick<Trajectory, 'path' | 'checkpoints'>): string {
+export function networkAmong({
+  path,
+  checkpoints,
+  format,
+}: Pick<Trajectory, 'path' | 'checkpoints' | 'format'>): string {
   const last = checkpoints.at(-1)!
   if (last.network !== undefined) return last.network
+  const other = format.includes('TensorFlow.js')
+    ? ', or replay them with TensorFlow.js itself: --engine tfjs'
+    : ''
   throw new UsageError(
-    `${path}: the checkpoints hold weights alone: name the network as ONNX with --model (docs/recording.md has the line that exports it)`,
+    `${path}: the checkpoints hold weights alone: name the network as ONNX with --model (docs/recording.md has the line that exports it)${other}`,
   )
 }
 

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { cpus } from 'node:os'
 import type { Sample } from '../data/sample.js'
+import { shareOfTime } from '../engines/devices/placement.js'
+import type { Placement } from '../engines/devices/placement.js'
 import { ONNXRUNTIME_VERSION } from '../engines/version.js'
 import { ModelError } from '../errors.js'
 import { sha256File } from '../io/hash.js'
@@ -36,7 +38,7 @@ export async function runFacts(
       version: VERSION,
       node: process.version,
       platform: `${process.platform}-${process.arch}`,
-      onnxruntime: ONNXRUNTIME_VERSION,
+      ...engineVersion(network),
     },
     options: optionFacts(options, prepared),
     model: {
@@ -64,6 +66,7 @@ export async function runFacts(
       engine: options.engine ?? 'onnxruntime',
       provider: device.device,
       ...(device.adapter !== undefined && { adapter: device.adapter }),
+      ...network.engineFacts,
       cpu: cpus()[0]?.model ?? 'unknown',
       threads,
     },
@@ -75,6 +78,11 @@ export async function runFacts(
       notes,
     },
   }
+}
+
+/** The version of the library that computed. */
+function engineVersion({ engineFacts }: ReplayNetwork): Pick<RunFacts['retrograd'], 'onnxruntime' | 'tfjs'> {
+  return engineFacts === undefined ? { onnxruntime: ONNXRUNTIME_VERSION } : { tfjs: engineFacts.version }
 }
 
 /** How a split's samples were drawn, where they are not all that there are. */
@@ -174,8 +182,23 @@ export function identityOf(facts: RunFacts, { trajectory }: Prepared): Identity 
     checkpoints: `${trajectory.checkpoints.length}, ${createHash('sha256').update(checkpoints).digest('hex')}`,
     tensors: hashOf({ tensors: facts.tensors }),
     ...facts.device,
-    onnxruntime: facts.retrograd.onnxruntime,
+    ...(facts.retrograd.onnxruntime !== undefined && { onnxruntime: facts.retrograd.onnxruntime }),
     retrograd: facts.retrograd.version,
+  }
+}
+
+/** Where the nodes of a gradient ran: counts, milliseconds of one run, shares from 0 to 1. */
+function placementFacts(placement: Placement): Record<string, unknown> {
+  const { nodes, onDevice, elsewhere, ms, msElsewhere, copies } = placement
+  return {
+    nodes,
+    nodes_on_device: onDevice,
+    nodes_elsewhere: Object.fromEntries(elsewhere.map(({ op, nodes: count }) => [op, count])),
+    copies,
+    ms,
+    ms_elsewhere: msElsewhere,
+    share_of_nodes: nodes > 0 ? onDevice / nodes : 1,
+    share_of_time: shareOfTime(placement),
   }
 }
 
@@ -184,7 +207,16 @@ export async function manifestFacts(
   facts: RunFacts,
   prepared: Prepared,
   outcome: Outcome,
-  { started, intervals }: { readonly started: Date; readonly intervals?: RunOptions['intervals'] },
+  {
+    started,
+    intervals,
+    placement,
+  }: {
+    readonly started: Date
+    readonly intervals?: RunOptions['intervals']
+    /** Where nodes ran, on a device that told. */
+    readonly placement?: Placement
+  },
 ): Promise<ManifestFacts> {
   const { trajectory } = prepared
   const all = trajectory.checkpoints.length - 1
@@ -197,6 +229,7 @@ export async function manifestFacts(
   }
   return {
     ...facts,
+    device: { ...facts.device, ...(placement && { placement: placementFacts(placement) }) },
     status: intervals === undefined ? 'complete' : 'part',
     identity: hashOf(identityOf(facts, prepared)),
     intervals: { from, to, of: all },

@@ -10,6 +10,15 @@ export type Differentiated = Pick<
   'inputs' | 'target' | 'batch' | 'perSample' | 'coupledBy' | 'gradients' | 'notes'
 >
 
+/** The engine that computes a run, as its manifest names it. */
+export interface EngineFacts {
+  readonly version: string
+  /** The package or program behind it. */
+  readonly backend: string
+  /** Version of the native library behind that. */
+  readonly library?: string
+}
+
 /** A network that is bound to the checkpoints and differentiated. */
 export interface ReplayNetwork {
   /** The network's file. */
@@ -26,6 +35,8 @@ export interface ReplayNetwork {
   elementsPerSample(data: DataSet): number
   /** Elements of the largest value among them; for engines whose devices have memory of their own. */
   readonly largestPerSample?: (data: DataSet) => number
+  /** What the manifest says of an engine other than ONNX Runtime: its version, and what it computes by. */
+  readonly engineFacts?: EngineFacts
   /** Writes what the engine needs into a folder, and says how to open the engine from there. */
   engineSetup(folder: string): EngineSetup
 }

@@ -6,6 +6,7 @@ import type { GradientGraph } from '../autodiff/differentiate.js'
 import { loopedGradient } from '../autodiff/looped.js'
 import type { DataSet } from '../data/needs.js'
 import type { ChosenDevice } from '../engines/devices/choose.js'
+import { checkPrecision } from '../engines/devices/precision.js'
 import type { Device } from '../engines/devices/names.js'
 import { programOf } from '../engines/program.js'
 import type { OnnxRuntimeSetup } from '../engines/setup.js'
@@ -40,10 +41,11 @@ export async function openOnnxNetwork(
   bindingNotes(binding).forEach(note)
   flattenNotes(model, binding).forEach(note)
   const parameters = binding.pairs.map(({ name }) => name)
-  const { loss, batchNorm } = options
+  const { loss, batchNorm, precision } = options
+  checkPrecision(precision, device.device)
   const { tensors, allocated } = chooseTensors(describeTensors(model, binding), options.tensors)
   const wanted = tensors.slice(0, allocated).map(({ name }) => name)
-  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm })
+  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm, precision })
   return {
     path,
     binding,
@@ -53,11 +55,16 @@ export async function openOnnxNetwork(
     normalizes: hasBatchNorm(graph),
     elementsPerSample: (data) => elementsOf(gradient, data),
     largestPerSample: (data) => largestPerSample(withSampleShapes(gradient, data), gradient.batch),
-    engineSetup: (folder) => engineSetup(gradient, device, folder),
+    engineSetup: (folder) =>
+      engineSetup(gradient, { ...device, strict: options.strictDevice ?? false }, folder),
   }
 }
 
-function engineSetup(gradient: GradientGraph, { device }: ChosenDevice, folder: string): OnnxRuntimeSetup {
+function engineSetup(
+  gradient: GradientGraph,
+  { device, strict }: ChosenDevice & { readonly strict: boolean },
+  folder: string,
+): OnnxRuntimeSetup {
   const loops = LOOPING.includes(device)
   return {
     engine: 'onnxruntime',
@@ -65,7 +72,7 @@ function engineSetup(gradient: GradientGraph, { device }: ChosenDevice, folder: 
     ...(loops && { looped: written(loopedGradient(gradient), join(folder, 'looped.onnx')) }),
     program: programOf(gradient),
     device,
-    strict: false,
+    strict,
   }
 }
 

@@ -8,6 +8,7 @@ import type { NamedValue } from '../onnx/graph.js'
 import { chooseDevice } from '../engines/devices/choose.js'
 import type { ChosenDevice } from '../engines/devices/choose.js'
 import { deviceMemory } from '../engines/devices/memory.js'
+import type { ChosenTfjs } from '../engines/tfjs/choose.js'
 import { readModel } from '../onnx/read.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import { openTrajectory } from '../trajectory/open-trajectory.js'
@@ -17,6 +18,7 @@ import { listNames } from '../listing.js'
 import type { Differentiated, ReplayNetwork } from './network.js'
 import { openOnnxNetwork } from './onnx-network.js'
 import type { RunEvents, RunOptions } from './options.js'
+import { checkTfjsOptions } from './tfjs-options.js'
 import type { LcaTensor } from './tensors.js'
 
 /** Everything that a replay needs, opened and checked against each other. */
@@ -47,14 +49,20 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     events.onNote?.(text)
   }
   const sources = beginSources(options)
-  const choosing = chooseDevice(options.device ?? 'cpu')
+  const choosing = chooseMeans(options)
   choosing.catch(() => undefined)
-  const named = options.model === undefined ? undefined : await readModel(options.model)
+  const onnx = options.engine !== 'tfjs' && options.model !== undefined
+  const named = onnx ? await readModel(options.model) : undefined
   const { steps, weights = 'raw' } = options
   const trajectory = await openTrajectory(options.checkpoints, { weights, ...(steps && { steps }) })
   trajectory.notes.forEach(note)
-  const device = await choosing
-  const network = await openOnnxNetwork(options, trajectory, { named, device }, note)
+  const { device, tfjs } = await choosing
+  device.notes?.forEach(note)
+  tfjs?.notes.forEach(note)
+  const network =
+    tfjs === undefined
+      ? await openOnnxNetwork(options, trajectory, { named, device }, note)
+      : await (await import('./tfjs-network.js')).openTfjsNetwork(options, trajectory, tfjs, note)
   const { gradient, tensors, allocated, normalizes } = network
   checkFisher(options, gradient)
   gradient.notes.forEach(note)
@@ -102,6 +110,20 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
 /** The device's memory that each worker's engine may fill. */
 function memoryOf({ deviceMemory: limit, workers = 1 }: RunOptions, { device }: ChosenDevice) {
   return deviceMemory(device, { limit, engines: workers })
+}
+
+/** The device, and TensorFlow.js where that is the engine. */
+interface Means {
+  readonly device: ChosenDevice
+  readonly tfjs?: ChosenTfjs
+}
+
+async function chooseMeans(options: RunOptions): Promise<Means> {
+  if (options.engine !== 'tfjs') return { device: await chooseDevice(options.device ?? 'auto') }
+  const { chooseTfjs } = await import('../engines/tfjs/choose.js')
+  checkTfjsOptions(options)
+  const tfjs = await chooseTfjs(options.device ?? 'auto')
+  return { device: { device: tfjs.gpu ? 'cuda' : 'cpu' }, tfjs }
 }
 
 /** Random samples of those splits that have more than are asked for. */

@@ -1,8 +1,12 @@
 import type { IntervalRecord } from './records.js'
+import type { ReplayOptions } from './replay-input.js'
 
 export interface ReplayProgress {
-  /** After the last interval Fisher information takes its time, where it is asked for, and so do the totals of large networks. */
-  readonly phase: 'replaying' | 'Fisher information' | 'writing totals'
+  /**
+   * A device makes ready before its first gradient; after the last interval Fisher information takes its time, where it is
+   * asked for, and so do the totals of large networks. A verification replays a few intervals.
+   */
+  readonly phase: 'replaying' | 'Fisher information' | 'writing totals' | 'verifying' | `warming up ${string}`
   readonly intervals: number
   /** Intervals done, with the shares of those on their way as a fraction. */
   readonly done: number
@@ -23,16 +27,23 @@ export class Progress {
   private count = 0
   private loss = NaN
   private residual = NaN
+  /** The device that is not ready yet. */
+  private warmUp: string | undefined
+  private readonly onProgress: (progress: ReplayProgress) => void
 
   constructor(
     private readonly splits: readonly { readonly samples: number }[],
     private readonly intervals: number,
-    private readonly onProgress: (progress: ReplayProgress) => void = () => undefined,
-  ) {}
+    { warmUp, onProgress = () => undefined }: Pick<ReplayOptions, 'warmUp' | 'onProgress'> = {},
+  ) {
+    this.warmUp = warmUp
+    this.onProgress = onProgress
+  }
 
   /** Some samples of an evaluation for an interval are done. */
   samples(interval: number, split: number, samples: number): void {
     const share = samples / this.splits[split]!.samples / (USUAL_EVALUATIONS * this.splits.length)
+    this.warmUp = undefined
     this.shares.set(interval, (this.shares.get(interval) ?? 0) + share)
     this.report('replaying', this.done())
   }
@@ -60,6 +71,7 @@ export class Progress {
 
   private report(phase: ReplayProgress['phase'], done: number): void {
     const { intervals, loss, residual } = this
-    this.onProgress({ phase, intervals, done, loss, residual })
+    const shown = this.warmUp === undefined ? phase : (`warming up ${this.warmUp}` as const)
+    this.onProgress({ phase: shown, intervals, done, loss, residual })
   }
 }

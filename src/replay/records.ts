@@ -1,3 +1,4 @@
+import type { Placement } from '../engines/devices/placement.js'
 import type { TableEntry } from '../tables/manifest.js'
 import type { IntervalErrors } from './standard-error.js'
 import type { GroupResult } from './workers/messages.js'
@@ -53,6 +54,12 @@ export interface NoiseRecord {
   readonly evaluations: number
 }
 
+/** Where the nodes of the gradient ran, on a device. */
+export interface PlacementRecord {
+  readonly kind: 'placement'
+  readonly placement: Placement
+}
+
 /** The first so many blocks of a split's samples are in the sum of squared gradients (fisher.ts). */
 export interface FisherRecord {
   readonly kind: 'fisher'
@@ -80,6 +87,7 @@ export type ReplayRecord =
   | AdvanceRecord
   | BatchRecord
   | NoiseRecord
+  | PlacementRecord
   | FisherRecord
   | SyncRecord
   | BeginRecord

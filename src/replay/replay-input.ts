@@ -46,6 +46,8 @@ export interface ReplayOptions {
   readonly window: number
   /** Stops the replay; finished intervals stay in the journal. */
   readonly signal?: AbortSignal
+  /** What the engine makes ready before its first gradient: the device's name, where that takes noticeable time. */
+  readonly warmUp?: string
   readonly onProgress?: (progress: ReplayProgress) => void
   readonly onNote?: (note: string) => void
 }

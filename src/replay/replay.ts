@@ -87,7 +87,7 @@ class Replay {
       range: this.range,
       sink,
     })
-    this.progress = new Progress(splits, to - from, options.onProgress)
+    this.progress = new Progress(splits, to - from, options)
   }
 
   async run(): Promise<Outcome> {

@@ -1,4 +1,7 @@
+import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { deviceName } from '../engines/devices/choose.js'
+import type { Placement } from '../engines/devices/placement.js'
 import { UsageError } from '../errors.js'
 import type { Manifest } from '../tables/manifest.js'
 import { assertFree, ResultsWriter } from '../tables/writer.js'
@@ -10,6 +13,8 @@ import { ReplayJournal } from './journal.js'
 import type { RunEvents, RunOptions } from './options.js'
 import { prepare } from './prepare.js'
 import type { Prepared } from './prepare.js'
+import { recompute } from './recompute.js'
+import type { RecomputeOptions } from './recompute.js'
 import { checkIntervals } from './range.js'
 import { RULES } from './quadrature/rules.js'
 import { replay } from './replay.js'
@@ -58,9 +63,41 @@ export async function runReplay(
   }
 }
 
+/** Which intervals are computed anew. */
+export interface Recomputing extends Omit<RecomputeOptions, 'batchSize' | 'mayHalve' | 'window' | 'signal'> {
+  /** Called with what was opened before anything is computed; an error ends it. */
+  readonly check: (prepared: Prepared) => Promise<void>
+}
+
+/**
+ * Computes chosen intervals of a run anew, with `options` as `runReplay` takes them (its `out`, `quadrature`, `intervals`
+ * and Fisher samples are not used), in a folder of its own, and hands their rows to `request.onInterval`.
+ *
+ * @param folder for arrays as large as the parameters; what is left there is the caller's to remove
+ * @returns whether all was computed; false when the signal ended it
+ * @throws every error class of retrograd, each naming file and remedy
+ */
+export async function recomputeIntervals(
+  options: RunOptions,
+  request: Recomputing,
+  events: RunEvents,
+  folder: string,
+): Promise<boolean> {
+  const workers = startWorkers(options)
+  try {
+    const prepared = await prepare(options, events)
+    await request.check(prepared)
+    return await new Run(options, events, prepared, new Date()).chosen(request, folder, workers)
+  } finally {
+    workers.stop()
+  }
+}
+
 class Run {
   private readonly sizing: Sizing
   private readonly dataBytes: number
+  /** Where the gradient's nodes ran, on a device that told; a resumed run has it from its journal. */
+  private placement: Placement | undefined
 
   constructor(
     private readonly options: RunOptions,
@@ -94,11 +131,32 @@ class Run {
       const manifest = await manifestFacts(facts, this.prepared, outcome, {
         started: this.started,
         ...(intervals && { intervals }),
+        ...(this.placement && { placement: this.placement }),
       })
       return { manifest: await writer.commit(manifest) }
     } catch (error) {
       await keepFinished(writer)
       throw error
+    }
+  }
+
+  /** Computes chosen intervals anew; returns false when the signal ended it. */
+  async chosen(request: Recomputing, folder: string, workers: StartedWorkers): Promise<boolean> {
+    const { signal } = this.events
+    if (signal?.aborted === true) return false
+    const store = new ReplayStore(join(folder, 'replay'))
+    store.make()
+    const shared = join(folder, 'shared')
+    mkdirSync(shared)
+    const arrays = this.arrays(store)
+    const pool = this.pool(arrays, shared, workers)
+    const { batchSize, mayHalve, window } = this.replayOptions()
+    try {
+      const how = { ...request, batchSize, mayHalve, window, ...(signal && { signal }) }
+      const work = recompute(this.input(arrays, pool), how)
+      return await untilAborted(work, signal)
+    } finally {
+      await pool.close()
     }
   }
 
@@ -108,7 +166,8 @@ class Run {
     const opened = ReplayJournal.open(store.folder)
     try {
       const arrays = this.arrays(store)
-      const pool = this.pool(arrays, writer.shared, workers)
+      this.placement = opened.records.findLast((record) => record.kind === 'placement')?.placement
+      const pool = this.pool(arrays, writer.shared, workers, opened.journal)
       if (this.dataBytes > WORTH_COLLECTING) collectGarbage()
       try {
         return await replay(this.input(arrays, pool), this.replayOptions(), opened, writer)
@@ -136,6 +195,7 @@ class Run {
     { store, layout, weightElements }: Arrays,
     shared: string,
     workers: StartedWorkers,
+    journal?: ReplayJournal,
   ): WorkerPool {
     const { network, data, samples } = this.prepared
     const engine = network.engineSetup(shared)
@@ -160,6 +220,11 @@ class Run {
     }
     return new WorkerPool(workers.take(this.sizing.workers), setup, {
       onNote: this.events.onNote,
+      onPlacement: (placement) => {
+        if (this.placement !== undefined) return
+        this.placement = placement
+        journal?.append({ kind: 'placement', placement })
+      },
       start: workers.start,
     })
   }
@@ -196,6 +261,7 @@ class Run {
       onDevice: device.device !== 'cpu',
       mayHalve: gradient.coupledBy === undefined && typeof gradient.batch === 'string',
       window: this.sizing.workers + 2,
+      ...(device.device !== 'cpu' && { warmUp: deviceName(device) }),
       ...(intervals && { intervals }),
       ...(fisher && { fisher: [...fisher.values()] }),
       ...(signal && { signal }),
@@ -209,6 +275,24 @@ class Run {
     const all = this.prepared.trajectory.checkpoints.length - 1
     const { from, to } = this.options.intervals ?? { from: 0, to: all }
     this.events.onInterrupted?.({ finished: intervals, intervals: to - from })
+  }
+}
+
+/** Returns false when the signal came first; what the work does after that is nobody's concern. */
+async function untilAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<boolean> {
+  work.catch(() => undefined)
+  let abort: () => void = () => undefined
+  const aborted = new Promise<false>((resolve) => {
+    abort = () => {
+      resolve(false)
+    }
+    if (signal?.aborted === true) abort()
+    else signal?.addEventListener('abort', abort)
+  })
+  try {
+    return await Promise.race([work.then(() => true), aborted])
+  } finally {
+    signal?.removeEventListener('abort', abort)
   }
 }
 

@@ -47,7 +47,9 @@ export const manifestSchema = z.looseObject({
     version: z.string(),
     node: z.string(),
     platform: z.string(),
+    /** The engine's version: one of these. */
     onnxruntime: z.string().optional(),
+    tfjs: z.string().optional(),
   }),
   options: z.record(z.string(), z.unknown()),
   model: z.looseObject({

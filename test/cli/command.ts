@@ -20,6 +20,8 @@ export interface SpawnOptions {
   readonly onSpawn?: (child: ReturnType<typeof spawn>) => void
   /** Replaces variables of the environment; undefined takes one away. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** Where it is called; here by default. */
+  readonly cwd?: string
   /** What the command reads from stdin; nothing by default. */
   readonly input?: string
 }
@@ -30,7 +32,11 @@ const PLAIN = { CI: undefined, FORCE_COLOR: undefined, NO_COLOR: undefined }
 /** Runs the command line as a user does. */
 export async function retrograd(args: readonly string[], options: SpawnOptions = {}): Promise<Outcome> {
   const env = { ...process.env, ...PLAIN, ...options.env }
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: 'pipe', env })
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    stdio: 'pipe',
+    env,
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
+  })
   options.onSpawn?.(child)
   child.stdin.end(options.input ?? '')
   let [stdout, stderr] = ['', '']

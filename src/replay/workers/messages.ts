@@ -1,3 +1,4 @@
+import type { Placement } from '../../engines/devices/placement.js'
 import type { Terms } from '../../engines/engine.js'
 import type { Cut } from '../../engines/micro-batches.js'
 import type { EngineSetup } from '../../engines/setup.js'
@@ -103,6 +104,8 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly kind: 'ready' }
+  /** Where the engine's nodes run, when it knows. */
+  | { readonly kind: 'placement'; readonly placement: Placement }
   | { readonly kind: 'progress'; readonly id: number; readonly samples: number }
   | { readonly kind: 'done'; readonly id: number; readonly groups: readonly GroupResult[] }
   | { readonly kind: 'failed'; readonly id?: number; readonly failure: Failure }
@@ -114,6 +117,8 @@ export interface Failure {
   readonly memory: boolean
   /** Whether the message is for users; the others are bugs. */
   readonly expected: boolean
+  /** Whether it is the device that can't be had as asked for. */
+  readonly device: boolean
 }
 
 /** The file that holds the sum of one group. */

@@ -1,4 +1,5 @@
-import { EngineError } from '../../errors.js'
+import type { Placement } from '../../engines/devices/placement.js'
+import { DeviceError, EngineError } from '../../errors.js'
 import { ArrayFile, withFiles, writeFile } from '../store/array-file.js'
 import { CHUNK } from '../store/layout.js'
 import { ReplayStore } from '../store/store.js'
@@ -47,6 +48,8 @@ interface Worker {
 /** What a pool tells, and how it replaces workers. */
 export interface PoolOptions {
   readonly onNote?: ((note: string) => void) | undefined
+  /** Where a worker's nodes run; each worker tells it once. */
+  readonly onPlacement?: (placement: Placement) => void
   readonly start?: () => WorkerProcess
 }
 
@@ -171,6 +174,10 @@ export class WorkerPool implements Evaluator {
   private receive(worker: Worker, message: FromWorker): void {
     if (message.kind === 'ready') {
       worker.ready = true
+      return
+    }
+    if (message.kind === 'placement') {
+      this.options.onPlacement?.(message.placement)
       return
     }
     const index = worker.assigned.findIndex(({ id }) => id === message.id)
@@ -302,7 +309,8 @@ export class WorkerPool implements Evaluator {
 }
 
 /** An error that a worker met, as one of this process. */
-function errorOf({ message, memory, expected }: Failure): Error {
+function errorOf({ message, memory, expected, device }: Failure): Error {
+  if (device) return new DeviceError(message)
   if (memory) return new WorkerMemoryError(message)
   return expected ? new EngineError(message) : new Error(message)
 }

@@ -3,9 +3,10 @@
  * event loop while it runs, and ending a thread during a run ends the process, so that engines have processes of their own.
  */
 import { setFlagsFromString } from 'node:v8'
+import type { Engine } from '../../engines/engine.js'
 import { openEngine } from '../../engines/open.js'
 import { saysOutOfMemory } from '../../engines/out-of-memory.js'
-import { RetrogradError } from '../../errors.js'
+import { DeviceError, RetrogradError } from '../../errors.js'
 import { ReplayStore } from '../store/store.js'
 import type { Failure, FromWorker, TaskPart, ToWorker, WorkerSetup } from './messages.js'
 import { PointEvaluator } from './point-evaluator.js'
@@ -18,7 +19,9 @@ setFlagsFromString('--heap-growing-percent=20')
 /** Progress is told this often. */
 const PROGRESS_MS = 100
 
+let engine: Engine | undefined
 let evaluator: PointEvaluator | undefined
+let placementTold = false
 let work: Promise<void> = Promise.resolve()
 
 // the terminal sends an interrupt to the whole group of processes: when to stop is for the parent to say
@@ -45,7 +48,7 @@ async function setUp(setup: WorkerSetup): Promise<PointEvaluator> {
   const { store, threads, parameters, splits, keepBytes } = setup
   const size = parameters.tensors.reduce((sum, tensor) => sum + tensor.size, 0)
   const keepMemory = size < LARGE_PARAMETERS
-  const engine = await openEngine(setup.engine, { threads, flushDenormals: true, keepMemory })
+  engine = await openEngine(setup.engine, { threads, flushDenormals: true, keepMemory })
   const opened = openSplits(splits, keepBytes).map((data, i) => ({ data, groups: splits[i]!.groups }))
   return new PointEvaluator(engine, new ReplayStore(store), parameters, opened)
 }
@@ -59,7 +62,16 @@ async function compute(id: number, part: TaskPart): Promise<void> {
     send({ kind: 'progress', id, samples })
     samples = 0
   })
+  tellPlacement()
   send({ kind: 'done', id, groups })
+}
+
+/** Once, as soon as the engine knows where its nodes run. */
+function tellPlacement(): void {
+  const placement = engine?.placement
+  if (placement === undefined || placementTold) return
+  placementTold = true
+  send({ kind: 'placement', placement })
 }
 
 function send(message: FromWorker): void {
@@ -70,5 +82,10 @@ function failureOf(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error)
   const expected = error instanceof RetrogradError
   const text = expected || !(error instanceof Error) ? message : (error.stack ?? message)
-  return { message: text, memory: saysOutOfMemory(message), expected }
+  return {
+    message: text,
+    memory: saysOutOfMemory(message),
+    expected,
+    device: error instanceof DeviceError,
+  }
 }

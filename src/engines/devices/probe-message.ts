@@ -1,0 +1,16 @@
+import type { Placement } from './placement.js'
+
+/** What the process that tries a device says. */
+export type ProbeMessage =
+  | {
+      /** Largest difference to the CPU's numbers in the loss or a parameter's gradient, relative to the largest there. */
+      readonly error: number
+      /** Of one run, after the first. */
+      readonly ms: number
+      readonly placement: Placement | undefined
+    }
+  | {
+      readonly failure: string
+      /** The providers of this build of ONNX Runtime, where the device's is not among them. */
+      readonly backends?: readonly string[]
+    }

@@ -1,0 +1,73 @@
+import { DeviceError } from '../../errors.js'
+import type { DeviceChoice } from '../devices/names.js'
+import { loadTfjs } from './load.js'
+import type { LoadedTfjs } from './load.js'
+import { INSTALL_LINE, TFJS_PACKAGES, installedVersion } from './packages.js'
+import type { TfjsBackendName } from './packages.js'
+
+export interface ChosenTfjs extends LoadedTfjs {
+  /** What a user should know of the choice, one sentence each. */
+  readonly notes: readonly string[]
+}
+
+/** How packages are found and loaded; tests put their own. */
+export interface Packages {
+  readonly version: (name: string) => string | undefined
+  readonly load: (name: TfjsBackendName) => Promise<LoadedTfjs>
+}
+
+const INSTALLED: Packages = { version: installedVersion, load: (name) => loadTfjs(name) }
+
+/** The ways that serve a device, in the order in which they are tried. */
+const BY_DEVICE: Readonly<Partial<Record<DeviceChoice, readonly TfjsBackendName[]>>> = {
+  auto: ['tfjs-node-gpu', 'tfjs-node', 'wasm', 'js'],
+  cpu: ['tfjs-node', 'wasm', 'js'],
+  cuda: ['tfjs-node-gpu'],
+}
+
+/**
+ * Loads the quickest way to run TensorFlow.js on a device that is installed and loads, in this process.
+ * @throws DeviceError for a device that TensorFlow.js has not, and where nothing is installed
+ */
+export async function chooseTfjs(device: DeviceChoice, packages: Packages = INSTALLED): Promise<ChosenTfjs> {
+  const ways = BY_DEVICE[device]
+  if (ways === undefined)
+    throw new DeviceError(
+      `--device ${device}: the engine tfjs computes on cpu, or on cuda with @tensorflow/tfjs-node-gpu; ` +
+        `use one of these, or --engine onnxruntime with the network as ONNX`,
+    )
+  const failures: string[] = []
+  for (const name of ways) {
+    if (packages.version(TFJS_PACKAGES[name].package) === undefined) continue
+    try {
+      const loaded = await packages.load(name)
+      if (device === 'cuda' && !loaded.gpu) throw noGpu(name)
+      return { ...loaded, notes: notesOf(loaded, failures) }
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error
+      failures.push(error.message)
+    }
+  }
+  throw nothingLoads(device, failures)
+}
+
+function noGpu(name: TfjsBackendName): DeviceError {
+  return new DeviceError(
+    `${TFJS_PACKAGES[name].package} finds no GPU: it needs CUDA 11.2 and cuDNN 8.1 on Linux; see docs/tfjs.md`,
+  )
+}
+
+function nothingLoads(device: DeviceChoice, failures: readonly string[]): DeviceError {
+  if (failures.length > 0) return new DeviceError(`--engine tfjs: ${failures.join('; ')}`)
+  const line = device === 'cuda' ? INSTALL_LINE.replace('tfjs-node', 'tfjs-node-gpu') : INSTALL_LINE
+  const what = device === 'cuda' ? '@tensorflow/tfjs-node-gpu' : 'TensorFlow.js'
+  return new DeviceError(`--engine tfjs: ${what} is not installed; install it: ${line}`)
+}
+
+function notesOf({ name }: LoadedTfjs, failures: readonly string[]): string[] {
+  if (TFJS_PACKAGES[name].backend === 'tensorflow') return [...failures]
+  const slow =
+    name === 'js' ? 'in pure JavaScript, some hundred times slower' : 'in WebAssembly, some times slower'
+  const way = failures.length > 0 ? failures.join('; ') : `for the native library: ${INSTALL_LINE}`
+  return [`TensorFlow.js computes ${slow} than its native library; ${way}`]
+}

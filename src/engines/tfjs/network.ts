@@ -1,0 +1,117 @@
+import type { LayersModel, Tensor, Variable } from '@tensorflow/tfjs'
+import { commonBatch } from '../../autodiff/batch.js'
+import type { TargetNeed } from '../../autodiff/losses.js'
+import type { Settings } from '../../autodiff/rule.js'
+import { UnsupportedModelError } from '../../errors.js'
+import type { Dim, NamedValue } from '../../onnx/graph.js'
+import { finalActivation, statefulLayer } from './ending.js'
+import { batchNormLayers, normalizeByBatch, ownersOf } from './layers.js'
+import type { Layer, Owner } from './layers.js'
+import type { Tf } from './load.js'
+import { judgedOutput, lossOf, shapeOf } from './loss.js'
+import type { Output, TfjsLossSpec } from './loss.js'
+import type { Loss } from './losses/terms.js'
+import { buildModel } from './model.js'
+import type { NetworkFile } from './model.js'
+
+/** A network of TensorFlow.js with its loss, ready to be differentiated. */
+export interface TfjsNetwork {
+  readonly tf: Tf
+  readonly model: LayersModel
+  /** By the names of the manifest, in its order. */
+  readonly variables: ReadonlyMap<string, Variable>
+  readonly owners: ReadonlyMap<Variable, Owner>
+  /** First axis the batch, in the model's order. */
+  readonly inputs: readonly NamedValue[]
+  readonly batch: Dim
+  readonly target: TargetNeed | undefined
+  readonly loss: Loss
+  /** BatchNormalization, where it takes statistics from the micro-batch. */
+  readonly coupledBy: string | undefined
+  readonly normalizes: boolean
+  readonly notes: readonly string[]
+  /** What the loss judges, for inputs in the model's order; only BatchNormalization may behave as in training. */
+  readonly predict: (inputs: Tensor[]) => Tensor
+}
+
+export interface NetworkChoices {
+  readonly loss: TfjsLossSpec
+  readonly batchNorm: Settings['batchNorm']
+}
+
+/** The symbol of an open batch axis. */
+const BATCH = 'batch'
+
+/**
+ * Builds a network and its loss.
+ * @throws UnsupportedModelError for networks that TensorFlow.js does not know, and outputs that don't fit the loss
+ * @throws ModelError where topology and weights don't fit together
+ * @throws UsageError for an output or an axis that the network has not
+ */
+export async function openNetwork(
+  tf: Tf,
+  file: NetworkFile,
+  { loss: spec, batchNorm }: NetworkChoices,
+): Promise<TfjsNetwork> {
+  const { model, variables } = await buildModel(tf, file)
+  const stateful = statefulLayer(model)
+  if (stateful !== undefined)
+    throw new UnsupportedModelError(
+      `${file.path}: layer '${stateful.name}' is stateful: its loss depends on what came before; save the model with stateful: false`,
+    )
+  const { size: batch, inputs } = commonBatch(inputsOf(model))
+  const output = judgedOutput(model, spec)
+  const judged = {
+    name: output.name,
+    shape: shapeOf(output.symbolic, batch, 'output'),
+    end: output.index === 0 ? finalActivation(model) : undefined,
+  }
+  const loss = lossOf(tf, spec, judged)
+  const normalizes = batchNormLayers(model).length > 0
+  const byBatch = normalizes && batchNorm === 'batch'
+  if (byBatch) normalizeByBatch(model)
+  return {
+    tf,
+    model,
+    variables,
+    owners: ownersOf(model),
+    inputs,
+    batch,
+    target: loss.target,
+    loss: loss.compute,
+    coupledBy: byBatch ? 'BatchNormalization' : undefined,
+    normalizes,
+    notes: [...output.notes, ...loss.notes],
+    predict: predictor(tf, model, output),
+  }
+}
+
+function inputsOf(model: LayersModel): NamedValue[] {
+  return model.inputs.map((symbolic, i) => {
+    const name = model.inputNames[i] ?? symbolic.name
+    return {
+      name,
+      dtype: takesTokens(symbolic.sourceLayer) ? 'int32' : 'float32',
+      shape: symbolic.shape.map((size, axis) => size ?? (axis === 0 ? BATCH : `${name}.${axis}`)),
+    }
+  })
+}
+
+/** Whether all that reads an input looks rows up by it. Keras declares such inputs as real numbers. */
+function takesTokens(input: Layer): boolean {
+  const readers = input.outboundNodes.map(({ outboundLayer }) => outboundLayer.getClassName())
+  const looking = readers.filter((name) => name === 'Embedding')
+  return looking.length > 0 && readers.every((name) => name === 'Embedding' || CONTAINERS.has(name))
+}
+
+/** Models that a layer is in count as readers of its input too. */
+const CONTAINERS = new Set(['Sequential', 'Functional', 'Model', 'LayersModel'])
+
+function predictor(tf: Tf, model: LayersModel, { symbolic, index }: Output): (inputs: Tensor[]) => Tensor {
+  const part = index === undefined ? tf.model({ inputs: model.inputs, outputs: symbolic }) : model
+  return (inputs) => {
+    const outputs = part.apply(inputs.length === 1 ? inputs[0]! : inputs, { training: false }) as
+      Tensor | Tensor[]
+    return Array.isArray(outputs) ? outputs[index ?? 0]! : outputs
+  }
+}
