@@ -105,6 +105,39 @@ export function weights(batch: MicroBatch, double: boolean): Float32Array | Floa
   return values.fill(1, 0, batch.count)
 }
 
+/** What a device holds of every parameter: its value, its gradient, and the gradient's sum in float64 twice (a loop's states). */
+const COPIES_ON_DEVICE = 6
+
+/** What a gradient graph takes of a device. */
+export interface DeviceNeeds {
+  /** Elements that the graph computes for one sample, and those of the largest value among them. */
+  readonly elementsPerSample: number
+  readonly largestPerSample: number
+  readonly parameters: number
+  /** Of the largest data set: no micro-batch need be larger. */
+  readonly samples: number
+}
+
+/**
+ * The size of a micro-batch that fits into a device's memory: a power of two. All values of the graph count, although about
+ * half are there at once, since allocators take blocks by the power of two and convolutions have workspaces.
+ *
+ * @param memory bytes for everything, and for the largest value
+ */
+export function deviceBatchSize(
+  { elementsPerSample, largestPerSample, parameters, samples }: DeviceNeeds,
+  memory: { readonly bytes: number; readonly largestValue?: number },
+): number {
+  const element = BYTES_PER_ELEMENT.float32
+  const left = memory.bytes - COPIES_ON_DEVICE * parameters * element
+  const fitting = Math.min(
+    left / (Math.max(1, elementsPerSample) * element),
+    (memory.largestValue ?? Infinity) / (Math.max(1, largestPerSample) * element),
+  )
+  const enough = 2 ** Math.ceil(Math.log2(Math.max(1, samples)))
+  return Math.min(enough, 2 ** Math.max(0, Math.floor(Math.log2(Math.max(1, fitting)))))
+}
+
 /** Bytes of all values of a micro-batch together; about half of them are in memory at once. */
 const MICRO_BATCH_BYTES = 64 * 2 ** 20
 /** They may be so many times the bytes of the parameters, where that is more. */

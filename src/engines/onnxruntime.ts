@@ -38,7 +38,7 @@ export async function openOnnxRuntimeEngine(
   program: GradientProgram,
   { placing = ON_CPU, ...settings }: OnnxRuntimeOptions = {},
 ): Promise<Engine> {
-  const open = (from: string | Uint8Array): Promise<Session> => openSession(from, placing, settings)
+  const open = (from: string | Uint8Array): Promise<MeasuredSession> => openSession(from, placing, settings)
   const session = needsSizes(placing.device)
     ? new SizedSessions(await graphOf(model), dataInputs(program), open)
     : await open(model)
@@ -50,7 +50,7 @@ async function openSession(
   model: string | Uint8Array,
   placing: Placing,
   settings: SessionSettings,
-): Promise<Session> {
+): Promise<MeasuredSession> {
   try {
     return await MeasuredSession.open(model, placing, settings)
   } catch (error) {

@@ -6,15 +6,19 @@
  *   `CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED` (cuDNN 9), `cudaErrorMemoryAllocation`
  * - WebGPU: `WebGPU device error(2): Out of memory`, `vkAllocateMemory failed with VK_ERROR_OUT_OF_DEVICE_MEMORY`,
  *   `Buffer size (3185049600) exceeds the max buffer size limit (1073741824)`, `Binding size (155582464) ... is larger than
- *   the maximum storage buffer binding size (134217728)`
+ *   the maximum storage buffer binding size (134217728)`, `Allocation size too large`; what uses a buffer that could not be
+ *   made says `[Invalid Buffer (unlabeled)] is invalid due to a previous error`
  * - DirectML: `BucketizedBufferAllocator.cpp(122) ... 8007000E Not enough memory resources are available`
+ * - TensorFlow: `OOM when allocating tensor with shape[16,128]`, `ResourceExhausted`
  */
 const PATTERNS = [
   /bad_?alloc/,
   /failed to allocate|cannot allocate|allocation[ _]failed|alloc_failed|cudaErrorMemoryAllocation/,
   /out[ _]of[ _](host[ _]|device[ _])?memory|outofmemory/,
+  /\[invalid buffer[^\]]*\] is invalid due to a previous error|allocation size too large/,
   /exceeds the max(imum)? buffer size|larger than the maximum (storage|uniform) buffer binding size/,
   /8007000e|not enough memory/,
+  /oom when allocating|resource ?exhausted/,
 ]
 
 const OUT_OF_MEMORY = new RegExp(PATTERNS.map(({ source }) => source).join('|'), 'i')

@@ -1,7 +1,7 @@
 import { Tensor } from 'onnxruntime-node'
 import type { InferenceSession } from 'onnxruntime-node'
+import { deviceGraph } from '../autodiff/device-graph.js'
 import { EngineError } from '../errors.js'
-import { deviceGraph } from '../onnx/device-graph.js'
 import type { Graph } from '../onnx/graph.js'
 import { encodeModel } from '../onnx/write.js'
 import type { Placement } from './devices/placement.js'
@@ -29,7 +29,7 @@ const LARGEST = 2n ** 31n - 1n
 
 /**
  * One session for every size of the micro-batch (and every other size that only the data fix), made when it is first
- * needed from a graph for exactly that size (onnx/device-graph.ts). Of too many the one that was not used for longest
+ * needed from a graph for exactly that size (autodiff/device-graph.ts). Of too many the one that was not used for longest
  * goes.
  */
 export class SizedSessions<S extends Session> implements Session {

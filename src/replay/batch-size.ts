@@ -1,5 +1,6 @@
 import type { DataSet } from '../data/needs.js'
-import { defaultBatchSize } from '../engines/micro-batches.js'
+import type { DeviceMemory } from '../engines/devices/memory.js'
+import { defaultBatchSize, deviceBatchSize } from '../engines/micro-batches.js'
 import { DataError, UsageError } from '../errors.js'
 import { EXPORT_LINE } from '../trajectory/bind-report.js'
 import type { Differentiated, ReplayNetwork } from './network.js'
@@ -50,6 +51,35 @@ export function fittingBatchSize(
   const elements = [...data].map((set) => network.elementsPerSample(set))
   const parameters = network.tensors.reduce((sum, { size }) => sum + size, 0)
   return defaultBatchSize(Math.max(...elements), parameters)
+}
+
+/** The size of a micro-batch, and why it is what it is. */
+export interface ChosenSize {
+  readonly size: number
+  /** Said where the size follows from a device's memory, which may differ when the run goes on: the first one counts. */
+  readonly fromMemory?: string
+}
+
+/**
+ * The size of a micro-batch where nobody asks for one: on the CPU what suits network and samples, on a device the largest
+ * that its memory holds.
+ */
+export function chooseBatchSize(
+  network: Pick<ReplayNetwork, 'tensors' | 'elementsPerSample' | 'largestPerSample'>,
+  data: readonly DataSet[],
+  memory: DeviceMemory | undefined,
+): ChosenSize {
+  const { largestPerSample } = network
+  if (memory === undefined || largestPerSample === undefined) return { size: fittingBatchSize(network, data) }
+  const most = (of: (set: DataSet) => number): number => Math.max(...data.map(of))
+  const needs = {
+    elementsPerSample: most((set) => network.elementsPerSample(set)),
+    largestPerSample: most(largestPerSample),
+    parameters: network.tensors.reduce((sum, { size }) => sum + size, 0),
+    samples: most(({ samples }) => samples),
+  }
+  const size = deviceBatchSize(needs, memory)
+  return { size, fromMemory: `micro-batches of ${size} samples, by the device's memory (${memory.source})` }
 }
 
 /**

@@ -40,7 +40,7 @@ export async function runFacts(
       platform: `${process.platform}-${process.arch}`,
       ...engineVersion(network),
     },
-    options: optionFacts(options, prepared.batchSize),
+    options: optionFacts(options, prepared),
     model: {
       path: network.path,
       sha256: await sha256File(network.path, ModelError),
@@ -116,7 +116,10 @@ function layoutFacts({ by, permutation, reshaped }: BoundPair): Record<string, u
   }
 }
 
-function optionFacts(options: RunOptions, batchSize: number): Record<string, unknown> {
+function optionFacts(
+  options: RunOptions,
+  { batchSize, fromMemory }: Pick<Prepared, 'batchSize' | 'fromMemory'>,
+): Record<string, unknown> {
   const { splits, loss, steps, weights, batchSize: asked, batchNorm, map, out, overwrite, ...plain } = options
   const { intervals, fisher, workers, threads, engine, device, strictDevice, precision, ...more } = plain
   const { tf32, deviceMemory, ...others } = more
@@ -128,7 +131,8 @@ function optionFacts(options: RunOptions, batchSize: number): Record<string, unk
     steps: steps ?? null,
     weights: weights ?? 'raw',
     map: map ?? null,
-    batch_size: batchSize,
+    // what a device's memory allows is no option: it may differ when the run goes on, and is a fact of the result
+    batch_size: fromMemory === undefined ? batchSize : null,
     batch_size_given: asked ?? null,
     batchnorm: batchNorm,
     intervals: intervals ?? null,
@@ -239,6 +243,7 @@ export async function manifestFacts(
       largest_estimate: outcome.largestEstimate,
       noise_floor: outcome.noiseFloor,
       evaluations: outcome.evaluations,
+      batch_size: outcome.batchSize,
       messages: outcome.messages,
     },
   }

@@ -35,6 +35,8 @@ export interface ReplayNetwork {
   elementsPerSample(data: DataSet): number
   /** What the manifest says of an engine other than ONNX Runtime: its version, and what it computes by. */
   readonly engineFacts?: EngineFacts
+  /** Elements of the largest value among them; for engines whose devices have memory of their own. */
+  readonly largestPerSample?: (data: DataSet) => number
   /** Writes what the engine needs into a folder, and says how to open the engine from there. */
   engineSetup(folder: string): EngineSetup
 }

@@ -8,10 +8,11 @@ import type { NamedValue } from '../onnx/graph.js'
 import { chooseDevice } from '../engines/devices/choose.js'
 import type { ChosenDevice } from '../engines/devices/choose.js'
 import type { ChosenTfjs } from '../engines/tfjs/choose.js'
+import { deviceMemory } from '../engines/devices/memory.js'
 import { readModel } from '../onnx/read.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import { openTrajectory } from '../trajectory/open-trajectory.js'
-import { askedBatchSize, checkRemainder, fittingBatchSize } from './batch-size.js'
+import { askedBatchSize, checkRemainder, chooseBatchSize, fittingBatchSize } from './batch-size.js'
 import { checkFisher, fisherNote, fisherSamples } from './fisher-samples.js'
 import { listNames } from '../listing.js'
 import type { Differentiated, ReplayNetwork } from './network.js'
@@ -32,6 +33,8 @@ export interface Prepared {
   /** Numbers of the samples that Fisher information is measured on, by split, where it is asked for. */
   readonly fisher?: ReadonlyMap<string, readonly number[]>
   readonly batchSize: number
+  /** Why it is what it is, where it follows from a device's memory (ChosenSize). */
+  readonly fromMemory?: string
   /** The statistics that the network's BatchNormalization uses; undefined where it has none. */
   readonly batchNorm?: RunOptions['batchNorm']
   /** What was told to the user on the way. */
@@ -75,9 +78,18 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
   unreached(wanted, gradient).forEach(note)
   const asked = askedBatchSize(options, gradient, note)
   const data = await readSplits(sources, options, gradient, note)
-  const batchSize = asked ?? fittingBatchSize(network, data.values())
-  const samples = sampled(data, options, { gradient, batchSize }, note)
+  // what is drawn must not depend on a device's memory
+  const suits = asked ?? fittingBatchSize(network, data.values())
+  if (options.deviceMemory !== undefined && (asked !== undefined || device.device === 'cpu'))
+    note(
+      `--device-memory has no effect ${asked === undefined ? 'on the CPU' : 'where micro-batches have a given size'}`,
+    )
+  const samples = sampled(data, options, { gradient, batchSize: suits }, note)
   for (const [split, { data: part }] of samples) data.set(split, part)
+  const { size: batchSize, fromMemory } =
+    asked === undefined
+      ? chooseBatchSize(network, [...data.values()], await memoryOf(options, device))
+      : { size: asked, fromMemory: undefined }
   for (const set of data.values()) checkRemainder(set, gradient, batchSize)
   const fisher = fisherSamples(options, data, samples)
   if (fisher !== undefined) note(fisherNote(fisher, data))
@@ -89,6 +101,7 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
     samples,
     ...(fisher && { fisher }),
     batchSize,
+    ...(fromMemory !== undefined && { fromMemory }),
     notes,
   }
   return normalizes ? { ...prepared, batchNorm: options.batchNorm } : prepared
@@ -106,6 +119,11 @@ async function chooseMeans(options: RunOptions): Promise<Means> {
   checkTfjsOptions(options)
   const tfjs = await chooseTfjs(options.device ?? 'auto')
   return { device: { device: tfjs.gpu ? 'cuda' : 'cpu' }, tfjs }
+}
+
+/** The device's memory that each worker's engine may fill. */
+function memoryOf({ deviceMemory: limit, workers = 1 }: RunOptions, { device }: ChosenDevice) {
+  return deviceMemory(device, { limit, engines: workers })
 }
 
 /** Random samples of those splits that have more than are asked for. */

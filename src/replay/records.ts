@@ -43,6 +43,8 @@ export interface BatchRecord {
   readonly size: number
   /** The first interval that was not finished then; later ones that were stay as they are. */
   readonly from: number
+  /** Whether it was the first choice, by a device's memory: whoever goes on keeps to it. */
+  readonly chosen?: true
   readonly message: string
 }
 

@@ -28,6 +28,10 @@ export interface ReplayOptions {
   /** Largest number of splits of an interval, a power of two. */
   readonly maxSplits: number
   readonly batchSize: number
+  /** Said where the size follows from a device's memory: then the journal keeps it, and the one it holds already counts. */
+  readonly fromMemory?: string
+  /** Where the loss is computed, as want of memory is spoken of: what a smaller micro-batch spares. */
+  readonly onDevice?: boolean
   /** Whether a smaller micro-batch gives the same loss, so that it may be tried where memory is short. */
   readonly mayHalve: boolean
   readonly granularity: Granularity

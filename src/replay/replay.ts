@@ -5,7 +5,7 @@ import { Attempt } from './attempt.js'
 import { measureFisher } from './fisher.js'
 import type { ReplayJournal } from './journal.js'
 import { Progress } from './progress.js'
-import type { FisherRecord, ReplayRecord } from './records.js'
+import type { BatchRecord, FisherRecord, ReplayRecord } from './records.js'
 import type { ReplayInput, ReplayOptions } from './replay-input.js'
 import { keptFiles, ReplayState } from './state.js'
 import type { Outcome } from './state.js'
@@ -113,7 +113,27 @@ class Replay {
     input.arrays.store.keepOnly(this.keptFiles())
     this.sink.restore(state.tables)
     this.weights.take(state.endpoints)
+    this.keepSize()
     this.progress.finished(state.finishedIn(this.range), state.lastRecord)
+  }
+
+  /** Journals the size of micro-batches where a device's memory chose it; one that is journalled already counts. */
+  private keepSize(): void {
+    const { batchSize: size, fromMemory: message, onNote } = this.options
+    if (message === undefined || this.state.sizeChosen) return
+    this.takeSize({
+      kind: 'batch size',
+      size,
+      from: this.state.unfinished(this.range),
+      chosen: true,
+      message,
+    })
+    onNote?.(message)
+  }
+
+  private takeSize(record: BatchRecord): void {
+    this.journal.append(record)
+    this.state.take(record)
   }
 
   /** Names of the files that what is finished rests on. */
@@ -208,23 +228,26 @@ class Replay {
     }
   }
 
-  /** Begins the unfinished intervals again with half the micro-batch; once for the first of them. */
+  /**
+   * Begins the unfinished intervals again with half the micro-batch. On the CPU once for the first of them: where half does
+   * not help, something else fills the memory. A device's memory holds little else, so that smaller ones are tried in turn.
+   */
   private halve(error: WorkerMemoryError, before: number): void {
     const { batchSize, halvedAt } = this.state
     const first = this.state.unfinished(this.range)
-    if (!this.options.mayHalve)
+    const { mayHalve, onDevice = false } = this.options
+    if (!mayHalve)
       throw new WorkerMemoryError(
-        `${error.message}; the micro-batch is part of the loss and stays as it is: use fewer --workers`,
+        `${error.message}; the micro-batch is part of the loss and stays as it is: ${onDevice ? 'use --device cpu' : 'use fewer --workers'}`,
       )
-    if (batchSize === 1 || (halvedAt === first && before === first))
+    if (batchSize === 1 || (!onDevice && halvedAt === first && before === first))
       throw new WorkerMemoryError(
-        `${error.message}, with micro-batches of ${batchSize} samples; use fewer --workers, or a smaller --batch-size`,
+        `${error.message}, with micro-batches of ${batchSize} samples; ` +
+          (onDevice ? 'use --device cpu' : 'use fewer --workers, or a smaller --batch-size'),
       )
     const size = Math.ceil(batchSize / 2)
     const message = `${error.message}; what is unfinished, from interval ${first} on, has micro-batches of ${size} samples instead of ${batchSize}`
-    const record = { kind: 'batch size', size, from: first, message } as const
-    this.journal.append(record)
-    this.state.take(record)
+    this.takeSize({ kind: 'batch size', size, from: first, message })
     this.options.onNote?.(message)
   }
 

@@ -74,7 +74,6 @@ export interface Recomputing extends Omit<RecomputeOptions, 'batchSize' | 'mayHa
  * and Fisher samples are not used), in a folder of its own, and hands their rows to `request.onInterval`.
  *
  * @param folder for arrays as large as the parameters; what is left there is the caller's to remove
- * @param workers processes that were begun early; they are ended when this returns
  * @returns whether all was computed; false when the signal ended it
  * @throws every error class of retrograd, each naming file and remedy
  */
@@ -83,8 +82,8 @@ export async function recomputeIntervals(
   request: Recomputing,
   events: RunEvents,
   folder: string,
-  workers: StartedWorkers = startWorkers(options),
 ): Promise<boolean> {
+  const workers = startWorkers(options)
   try {
     const prepared = await prepare(options, events)
     await request.check(prepared)
@@ -249,7 +248,7 @@ class Run {
 
   private replayOptions(): ReplayOptions {
     const { quadrature = 'simpson', tolerance, maxSplits, granularity, intervals } = this.options
-    const { batchSize, network, fisher, device } = this.prepared
+    const { batchSize, fromMemory, network, fisher, device } = this.prepared
     const { gradient } = network
     const { signal, onProgress, onNote } = this.events
     return {
@@ -258,6 +257,8 @@ class Run {
       maxSplits,
       granularity,
       batchSize,
+      ...(fromMemory !== undefined && { fromMemory }),
+      onDevice: device.device !== 'cpu',
       mayHalve: gradient.coupledBy === undefined && typeof gradient.batch === 'string',
       window: this.sizing.workers + 2,
       ...(device.device !== 'cpu' && { warmUp: deviceName(device) }),

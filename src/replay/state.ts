@@ -27,6 +27,8 @@ export interface Outcome {
   readonly largestEstimate: number
   /** Gradients computed, those for the noise floor included. */
   readonly evaluations: number
+  /** Samples of a micro-batch, at the end where it was halved. */
+  readonly batchSize: number
   /** See estimateNoiseFloor; in units of the loss, 0 where it can't be estimated or was not needed. */
   readonly noiseFloor: number
   /** Identities of the checkpoints that were read, by index. */
@@ -43,6 +45,8 @@ export class ReplayState {
   advanced: number
   tables: readonly TableEntry[] = []
   batchSize: number
+  /** Whether the size was chosen by a device's memory, by this process or an earlier one. */
+  sizeChosen = false
   /** The first unfinished interval when the micro-batch was halved last. */
   halvedAt: number | undefined
   noise: NoiseRecord | undefined
@@ -128,6 +132,7 @@ export class ReplayState {
       largestError,
       largestEstimate,
       evaluations: evaluations + (noise?.evaluations ?? 0),
+      batchSize: this.batchSize,
       noiseFloor: noise?.floor ?? 0,
       fingerprints,
       messages,
@@ -151,9 +156,10 @@ export class ReplayState {
     this.evaluations += record.evaluations.reduce((sum, count) => sum + count, 0)
   }
 
-  private takeBatch({ size, from, message }: BatchRecord): void {
+  private takeBatch({ size, from, chosen, message }: BatchRecord): void {
     this.batchSize = size
-    this.halvedAt = from
+    if (chosen === true) this.sizeChosen = true
+    else this.halvedAt = from
     this.messages.push(message)
   }
 }

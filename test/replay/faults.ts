@@ -13,7 +13,14 @@ const MAIN = fileURLToPath(new URL('./faulty-worker.js', import.meta.url))
  * What a worker does instead of its task, or of beginning: it is killed, ends by itself, is ended by V8 or C++ for want
  * of memory, or says that its engine ran out of it.
  */
-export const FAULT_KINDS = ['killed', 'exit', 'heap', 'bad_alloc', 'engine: bad_alloc'] as const
+export const FAULT_KINDS = [
+  'killed',
+  'exit',
+  'heap',
+  'bad_alloc',
+  'engine: bad_alloc',
+  'engine: CUDA out of memory',
+] as const
 export type FaultKind = (typeof FAULT_KINDS)[number]
 
 export interface Fault {

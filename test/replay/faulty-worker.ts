@@ -19,6 +19,10 @@ const BAD_ALLOC = `terminate called after throwing an instance of 'std::bad_allo
   what():  std::bad_alloc
 `
 
+const CUDA_OUT_OF_MEMORY =
+  'Non-zero status code returned while running Gemm node. bfc_arena.cc:376 AllocateRawInternal ' +
+  'Failed to allocate memory for requested buffer of size 8388608000'
+
 const evaluator: Pick<PointEvaluator, 'evaluate'> = PointEvaluator.prototype
 const evaluate = evaluator.evaluate
 evaluator.evaluate = function (this: PointEvaluator, part, onSamples) {
@@ -34,6 +38,8 @@ function suffer(fault: FaultKind | undefined): void {
   if (fault === undefined) return
   if (fault === 'killed') process.kill(process.pid, 'SIGKILL')
   if (fault === 'exit') process.exit(3)
+  if (fault === 'engine: CUDA out of memory')
+    throw new EngineError(`ONNX Runtime failed to run the graph: ${CUDA_OUT_OF_MEMORY}`)
   if (fault === 'engine: bad_alloc')
     throw new EngineError('ONNX Runtime failed to run the graph: std::bad_alloc')
   writeSync(process.stderr.fd, fault === 'heap' ? HEAP_IS_FULL : BAD_ALLOC)

@@ -5,6 +5,7 @@ import { expect } from 'chai'
 import { CheckpointError } from '../../src/errors.js'
 import type { Engine, MicroBatch, MicroBatchResult, Parameters, SplitData } from '../../src/engines/engine.js'
 import type { ReplayOptions } from '../../src/replay/replay-input.js'
+import { WorkerMemoryError } from '../../src/replay/workers/pool.js'
 import { rejection } from '../support/rejection.js'
 import { FormulaEngine, MemorySink, replayFormula, tensor } from './closed-form.js'
 import type { Formula } from './closed-form.js'
@@ -58,6 +59,88 @@ class SummingEngine extends FormulaEngine {
     return this.run(parameters, split, { start: 0, count, size: count })
   }
 }
+
+/** A device that has memory for so many samples at once. */
+class SmallDevice extends FormulaEngine {
+  readonly sizes: number[] = []
+
+  constructor(private readonly fits: number) {
+    super(SIXTH)
+  }
+
+  override run(parameters: Parameters, split: SplitData, batch: MicroBatch): Promise<MicroBatchResult> {
+    this.sizes.push(batch.size)
+    return batch.size > this.fits
+      ? Promise.reject(new WorkerMemoryError('CUDA failure 2: out of memory'))
+      : super.run(parameters, split, batch)
+  }
+}
+
+describe('replay on a device', () => {
+  const MEMORY = 'micro-batches of 64 samples'
+  const run = (engine: FormulaEngine, options: Partial<ReplayOptions>, folder?: string) => {
+    const sink = new MemorySink()
+    const replayed = replayFormula(
+      { engine, tensors: TENSORS, saves: walk(3), splits: { train: 64 }, options, ...(folder && { folder }) },
+      sink,
+    )
+    return replayed.then((outcome) => ({
+      outcome,
+      lca: sink.rows.parameters.flatMap((row) => row.lca as number[]),
+    }))
+  }
+
+  it('halves the micro-batch until it fits into the memory, and loses nothing', async () => {
+    const whole = await run(new FormulaEngine(SIXTH), { batchSize: 4 })
+    const { outcome, lca } = await run(new SmallDevice(4), { batchSize: 64, onDevice: true })
+    expect(outcome.batchSize).to.equal(4)
+    expect(outcome.messages).to.deep.equal(
+      [32, 16, 8, 4].map(
+        (size) =>
+          `CUDA failure 2: out of memory; what is unfinished, from interval 0 on, has micro-batches of ${size} samples instead of ${2 * size}`,
+      ),
+    )
+    expect(lca).to.deep.equal(whole.lca)
+  })
+
+  it('ends with exit code 1 where not even one sample fits', async () => {
+    const error = await rejection(run(new SmallDevice(0), { batchSize: 4, onDevice: true }))
+    expect(error).to.include({ exitStatus: 1 })
+    expect(error.message).to.equal(
+      'CUDA failure 2: out of memory, with micro-batches of 1 samples; use --device cpu',
+    )
+  })
+
+  it('leaves the micro-batch as it is where it is part of the loss', async () => {
+    const options = { batchSize: 64, onDevice: true, mayHalve: false }
+    expect((await rejection(run(new SmallDevice(4), options))).message).to.equal(
+      'CUDA failure 2: out of memory; the micro-batch is part of the loss and stays as it is: use --device cpu',
+    )
+  })
+
+  it('keeps to the size that its memory chose first, whatever is free when it goes on', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'retrograd-'))
+    try {
+      const notes: string[] = []
+      const options = { onDevice: true, fromMemory: MEMORY, onNote: (note: string) => notes.push(note) }
+      const stop = new AbortController()
+      const first = new FormulaEngine(SIXTH, (count) => {
+        if (count === 4) stop.abort()
+      })
+      const begun = await run(first, { ...options, batchSize: 16, signal: stop.signal }, folder)
+      expect(begun.outcome.interrupted).to.equal(true)
+      expect(notes).to.deep.equal([MEMORY])
+      const engine = new SmallDevice(64)
+      const { outcome } = await run(engine, { ...options, batchSize: 64 }, folder)
+      expect(new Set(engine.sizes.filter((size) => size !== 8))).to.deep.equal(new Set([16]))
+      expect(outcome).to.include({ batchSize: 16, interrupted: false })
+      expect(outcome.messages).to.deep.equal([MEMORY])
+      expect(notes).to.deep.equal([MEMORY])
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+})
 
 describe('replay', () => {
   it('lets an engine add up the micro-batches of a group by itself, but for a shorter one', async () => {
