@@ -9,6 +9,7 @@
  *   the maximum storage buffer binding size (134217728)`, `Allocation size too large`; what uses a buffer that could not be
  *   made says `[Invalid Buffer (unlabeled)] is invalid due to a previous error`
  * - DirectML: `BucketizedBufferAllocator.cpp(122) ... 8007000E Not enough memory resources are available`
+ * - TensorFlow: `OOM when allocating tensor with shape[16,128]`, `ResourceExhausted`
  */
 const PATTERNS = [
   /bad_?alloc/,
@@ -17,6 +18,7 @@ const PATTERNS = [
   /\[invalid buffer[^\]]*\] is invalid due to a previous error|allocation size too large/,
   /exceeds the max(imum)? buffer size|larger than the maximum (storage|uniform) buffer binding size/,
   /8007000e|not enough memory/,
+  /oom when allocating|resource ?exhausted/,
 ]
 
 const OUT_OF_MEMORY = new RegExp(PATTERNS.map(({ source }) => source).join('|'), 'i')
