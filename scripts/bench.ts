@@ -9,6 +9,7 @@
  *     npm run bench -- auto [CASE ...]            gradients that `--quadrature auto` takes, and its error
  *     npm run bench -- gradient [NET ...]         one gradient of a batch against PyTorch: FC LeNet ResNet GPT
  *     npm run bench -- large [GRAPH ...]          differentiating networks of 20,000 nodes: chain layers fan
+ *     npm run bench -- tfjs [NET ...]             one gradient by every backend of TensorFlow.js against ONNX Runtime: FC LeNet
  *     npm run bench -- inspect [ARCHIVE ...]      headers of 1,000 checkpoints of 50 MB: thousand (peer: safetensors)
  */
 import { cpus } from 'node:os'
@@ -20,6 +21,7 @@ import { benchLarge, LARGE } from './bench/large.js'
 import { benchLargeReplay, LARGE_NETWORKS } from './bench/large-replay.js'
 import { benchLinear, LENGTHS } from './bench/linear.js'
 import { benchReplay } from './bench/replay.js'
+import { benchTfjs, TFJS_NETWORKS } from './bench/tfjs.js'
 import { benchWorkers } from './bench/workers.js'
 import { benchWriting } from './bench/writing.js'
 
@@ -35,6 +37,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   'large-replay': { names: Object.keys(LARGE_NETWORKS), run: benchLargeReplay },
   auto: { names: Object.keys(AUTO), run: benchAuto },
   gradient: { names: Object.keys(NETWORKS), run: benchGradient },
+  tfjs: { names: Object.keys(TFJS_NETWORKS), run: benchTfjs },
   inspect: { names: Object.keys(ARCHIVES), run: benchInspect },
   large: { names: Object.keys(LARGE), run: benchLarge },
 }

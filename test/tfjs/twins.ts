@@ -13,7 +13,7 @@ export interface Twin {
 }
 
 /** Writes nodes one after the other; the weights are those of a model. */
-class Writer {
+export class Writer {
   private readonly nodes: Node[] = []
   private readonly constants: Record<string, ReturnType<typeof tensor>> = {}
 
