@@ -7,7 +7,8 @@
  * - WebGPU: `WebGPU device error(2): Out of memory`, `vkAllocateMemory failed with VK_ERROR_OUT_OF_DEVICE_MEMORY`,
  *   `Buffer size (3185049600) exceeds the max buffer size limit (1073741824)`, `Binding size (155582464) ... is larger than
  *   the maximum storage buffer binding size (134217728)`, `Allocation size too large`; what uses a buffer that could not be
- *   made says `[Invalid Buffer (unlabeled)] is invalid due to a previous error`
+ *   made says `[Invalid Buffer (unlabeled)] is invalid due to a previous error`; one that is larger than a binding is
+ *   bound in pieces until `Too many storage buffers in shader. Current: 17, Max is 12`
  * - DirectML: `BucketizedBufferAllocator.cpp(122) ... 8007000E Not enough memory resources are available`
  * - TensorFlow: `OOM when allocating tensor with shape[16,128]`, `ResourceExhausted`
  */
@@ -17,6 +18,7 @@ const PATTERNS = [
   /out[ _]of[ _](host[ _]|device[ _])?memory|outofmemory/,
   /\[invalid buffer[^\]]*\] is invalid due to a previous error|allocation size too large/,
   /exceeds the max(imum)? buffer size|larger than the maximum (storage|uniform) buffer binding size/,
+  /too many storage buffers in shader/,
   /8007000e|not enough memory/,
   /oom when allocating|resource ?exhausted/,
 ]
