@@ -1,8 +1,11 @@
 import { Tensor } from 'onnxruntime-node'
 import type { InferenceSession } from 'onnxruntime-node'
 import { EngineError, reasonOf, RetrogradError } from '../errors.js'
+import type { Graph } from '../onnx/graph.js'
+import { decodeModel, readModel } from '../onnx/read.js'
 import { elementCount } from '../tensor.js'
 import type { DType, FloatArray, TypedArray } from '../tensor.js'
+import { needsSizes } from './devices/forms.js'
 import type { Device } from './devices/names.js'
 import type { Placement } from './devices/placement.js'
 import type { Engine, MicroBatch, MicroBatchResult, Parameters, SampleArray, SplitData } from './engine.js'
@@ -10,6 +13,8 @@ import { MeasuredSession } from './measured-session.js'
 import { rows, weights } from './micro-batches.js'
 import type { GradientProgram } from './program.js'
 import type { Placing, SessionSettings } from './session-options.js'
+import { SizedSessions } from './sized-sessions.js'
+import type { Session } from './sized-sessions.js'
 import { ONNXRUNTIME_VERSION } from './version.js'
 
 export interface OnnxRuntimeOptions extends SessionSettings {
@@ -23,6 +28,8 @@ const ON_CPU: Placing = { device: 'cpu', strict: false }
  * ONNX Runtime as an engine. Parameters and a micro-batch go in, per-sample losses and the gradient
  * come out; memory is that of the graph's values for one micro-batch and one copy of the gradient.
  *
+ * Where the device needs sizes, sessions are made by the runs that need them, and so are errors of making them.
+ *
  * @param model the gradient graph: its ONNX file, or that file's bytes
  * @throws EngineError when the runtime can't build a session from the graph
  */
@@ -31,14 +38,35 @@ export async function openOnnxRuntimeEngine(
   program: GradientProgram,
   { placing = ON_CPU, ...settings }: OnnxRuntimeOptions = {},
 ): Promise<Engine> {
+  const open = (from: string | Uint8Array): Promise<MeasuredSession> => openSession(from, placing, settings)
+  const session = needsSizes(placing.device)
+    ? new SizedSessions(await graphOf(model), dataInputs(program), open)
+    : await open(model)
+  return new OnnxRuntimeEngine(session, program, placing.device)
+}
+
+/** @throws EngineError when the runtime can't build a session from the graph */
+async function openSession(
+  model: string | Uint8Array,
+  placing: Placing,
+  settings: SessionSettings,
+): Promise<MeasuredSession> {
   try {
-    const session = await MeasuredSession.open(model, placing, settings)
-    return new OnnxRuntimeEngine(session, program, placing.device)
+    return await MeasuredSession.open(model, placing, settings)
   } catch (error) {
     throw new EngineError(
       `ONNX Runtime ${ONNXRUNTIME_VERSION} can't load the gradient graph: ${reasonOf(error)}`,
     )
   }
+}
+
+async function graphOf(model: string | Uint8Array): Promise<Graph> {
+  return typeof model === 'string' ? readModel(model) : decodeModel(model, 'the gradient graph')
+}
+
+/** The inputs of the gradient graph that are no parameters. */
+function dataInputs({ inputs, target, weight }: GradientProgram): string[] {
+  return [...inputs, target, weight].filter((name) => name !== undefined)
 }
 
 class OnnxRuntimeEngine implements Engine {
@@ -49,7 +77,7 @@ class OnnxRuntimeEngine implements Engine {
   private readonly outputs: ReadonlyMap<string, Tensor>
 
   constructor(
-    private readonly session: MeasuredSession,
+    private readonly session: Session,
     private readonly program: GradientProgram,
     device: Device,
   ) {

@@ -225,7 +225,7 @@ export class NodeBuilder {
     if (!this.initializers.has(name)) {
       const initializer = constantOf(shape, onnxCode(dtype), encode(dtype, values))
       this.initializers.set(name, initializer)
-      this.inference.declare(name, { dtype, shape }, dtype === 'int64' ? values : undefined)
+      this.inference.declare(name, { dtype, shape }, FOLLOWED.has(dtype) ? values : undefined)
     }
     return name
   }
@@ -255,11 +255,15 @@ export class NodeBuilder {
   }
 }
 
+/** Constants of these types are followed through the arithmetic of shapes. */
+const FOLLOWED: ReadonlySet<DType> = new Set<DType>(['int64', 'int32', 'bool'])
+
 /** More numbers than these are named by their digest. */
 const LISTED_NUMBERS = 64
 
 function listed(values: readonly number[]): string {
-  const text = values.join(',')
+  // -0 is another number than 0
+  const text = values.map((value) => (Object.is(value, -0) ? '-0' : String(value))).join(',')
   return values.length <= LISTED_NUMBERS ? text : createHash('sha256').update(text).digest('hex')
 }
 

@@ -33,10 +33,10 @@ export interface ReplayNetwork {
   readonly normalizes: boolean
   /** Elements that the engine computes for one sample of these data: a measure of a micro-batch's memory. */
   elementsPerSample(data: DataSet): number
-  /** Elements of the largest value among them; for engines whose devices have memory of their own. */
-  readonly largestPerSample?: (data: DataSet) => number
   /** What the manifest says of an engine other than ONNX Runtime: its version, and what it computes by. */
   readonly engineFacts?: EngineFacts
+  /** Elements of the largest value among them; for engines whose devices have memory of their own. */
+  readonly largestPerSample?: (data: DataSet) => number
   /** Writes what the engine needs into a folder, and says how to open the engine from there. */
   engineSetup(folder: string): EngineSetup
 }

@@ -6,6 +6,7 @@ import type { GradientGraph } from '../autodiff/differentiate.js'
 import { loopedGradient } from '../autodiff/looped.js'
 import type { DataSet } from '../data/needs.js'
 import type { ChosenDevice } from '../engines/devices/choose.js'
+import { DEVICE_FORMS } from '../engines/devices/forms.js'
 import { checkPrecision } from '../engines/devices/precision.js'
 import type { Device } from '../engines/devices/names.js'
 import { programOf } from '../engines/program.js'
@@ -45,7 +46,8 @@ export async function openOnnxNetwork(
   checkPrecision(precision, device.device)
   const { tensors, allocated } = chooseTensors(describeTensors(model, binding), options.tensors)
   const wanted = tensors.slice(0, allocated).map(({ name }) => name)
-  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm, precision })
+  const forms = DEVICE_FORMS[device.device]
+  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm, precision, forms })
   return {
     path,
     binding,

@@ -7,8 +7,8 @@ import type { DataNeeds, DataSet, InputSpec } from '../data/needs.js'
 import type { NamedValue } from '../onnx/graph.js'
 import { chooseDevice } from '../engines/devices/choose.js'
 import type { ChosenDevice } from '../engines/devices/choose.js'
-import { deviceMemory } from '../engines/devices/memory.js'
 import type { ChosenTfjs } from '../engines/tfjs/choose.js'
+import { deviceMemory } from '../engines/devices/memory.js'
 import { readModel } from '../onnx/read.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import { openTrajectory } from '../trajectory/open-trajectory.js'
@@ -107,11 +107,6 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
   return normalizes ? { ...prepared, batchNorm: options.batchNorm } : prepared
 }
 
-/** The device's memory that each worker's engine may fill. */
-function memoryOf({ deviceMemory: limit, workers = 1 }: RunOptions, { device }: ChosenDevice) {
-  return deviceMemory(device, { limit, engines: workers })
-}
-
 /** The device, and TensorFlow.js where that is the engine. */
 interface Means {
   readonly device: ChosenDevice
@@ -124,6 +119,11 @@ async function chooseMeans(options: RunOptions): Promise<Means> {
   checkTfjsOptions(options)
   const tfjs = await chooseTfjs(options.device ?? 'auto')
   return { device: { device: tfjs.gpu ? 'cuda' : 'cpu' }, tfjs }
+}
+
+/** The device's memory that each worker's engine may fill. */
+function memoryOf({ deviceMemory: limit, workers = 1 }: RunOptions, { device }: ChosenDevice) {
+  return deviceMemory(device, { limit, engines: workers })
 }
 
 /** Random samples of those splits that have more than are asked for. */

@@ -4,6 +4,7 @@ import type { GradientGraph } from '../../src/autodiff/differentiate.js'
 import { UnsupportedOperatorError } from '../../src/errors.js'
 import { intAttribute } from '../../src/onnx/attributes.js'
 import { GraphBuilder } from '../../src/onnx/builder.js'
+import { deviceGraph } from '../../src/onnx/device-graph.js'
 import type { Graph, Node } from '../../src/onnx/graph.js'
 import { subgraphNames } from '../../src/onnx/subgraph.js'
 import { OPERATOR_CASES } from '../support/cases/index.js'
@@ -12,7 +13,7 @@ import type { GradientCheck } from '../support/check-gradient.js'
 import { gradientCheckOf } from '../support/operator-case.js'
 import type { OperatorCase } from '../support/operator-case.js'
 import { runOnce } from '../support/ort.js'
-import type { Feed } from '../support/ort.js'
+import type { Feed, Feeds } from '../support/ort.js'
 
 /** What ONNX Runtime's WebGPU provider can't run or hands back to the CPU: asked of it, operator by operator. */
 const NOT_RUN = new Set(['LogSoftmax', 'Sign', 'OneHot', 'Sum', 'Mean', 'Or', 'Softsign', 'Celu', 'Selu'])
@@ -54,6 +55,16 @@ function expectClose(actual: Feed, expected: Feed, name: string): void {
   expect(worst / scale, name).to.be.at.most(1e-5)
 }
 
+/** The graph for the sizes of what it is fed, and what it is fed then. */
+function sizedFor(graph: Graph, feeds: Feeds): { readonly graph: Graph; readonly feeds: Feeds } {
+  const sized = deviceGraph(graph, new Map(Object.entries(feeds).map(([name, { shape }]) => [name, shape])))
+  const typed = sized.inputs.map(({ name, dtype }): [string, Feed] => [
+    name,
+    { ...feeds[name]!, dtype: dtype! },
+  ])
+  return { graph: sized, feeds: Object.fromEntries(typed) }
+}
+
 /** Its form for WebGPU is a convolution, which the CPU provider that is compared with has in float32 alone. */
 const FLOAT32_ONLY = new Set(['MaxPool'])
 
@@ -81,11 +92,16 @@ describe('a gradient graph for WebGPU computes the same numbers without what tha
         }
         const [usual, adapted] = [gradientOf(check, 'cpu'), gradientOf(check, 'webgpu')]
         expect(refused(adapted.graph), one.title).to.deep.equal([])
-        const results = await runOnce(adapted.graph, gradientFeeds(adapted, check))
+        const feeds = gradientFeeds(adapted, check)
+        const results = await runOnce(adapted.graph, feeds)
+        const sized = sizedFor(adapted.graph, feeds)
+        const resultsOfSized = await runOnce(sized.graph, sized.feeds)
         for (const [name, expected] of Object.entries(
           await runOnce(usual.graph, gradientFeeds(usual, check)),
-        ))
+        )) {
           expectClose(results[name]!, expected, `${one.title}: ${name}`)
+          expectClose(resultsOfSized[name]!, expected, `${one.title}, sizes known: ${name}`)
+        }
       }
     })
 })

@@ -68,8 +68,30 @@ function leftBranch(c: RewriteContext, alpha: number): string {
   return f.sub(f.call('Exp', alpha === 1 ? negative : f.div(negative, alpha)), 1)
 }
 
+/**
+ * The remainder of integers, of which WebGPU has no kernel: r = a - trunc(a / b) b has the sign of a (fmod), and that of
+ * r + b has the sign of b, as Mod 13 wants it.
+ */
+const remainder: ProviderForm = {
+  applies: (node, builder) =>
+    isInt64(builder, node.inputs[0]!) || builder.info(node.inputs[0]!).dtype === 'int32',
+  rewrite: (c) => {
+    if (isInt64(c.builder, c.x(0))) return narrowed.rewrite(c)
+    const f = formulaOf(c)
+    const rest = (a: string, b: string): string => f.sub(a, f.mul(f.div(a, b), b))
+    const truncated = rest(c.x(0), c.x(1))
+    return [intAttribute(c.node, 'fmod', 0) === 1 ? truncated : rest(f.add(truncated, c.x(1)), c.x(1))]
+  },
+}
+
 const FORMS: Readonly<Record<string, ProviderForm>> = {
   ...Object.fromEntries(INT64_ARITHMETIC.split(' ').map((op) => [op, narrowed])),
+  Mod: remainder,
+  // the type is known: Cast 13
+  CastLike: {
+    applies: (node, builder) => builder.info(node.inputs[1]!).dtype !== undefined,
+    rewrite: (c) => [c.builder.cast(c.x(0), c.builder.info(c.x(1)).dtype!)],
+  },
   // x - m - log(sum(exp(x - m))), m the largest entry (LogSoftmax 13)
   LogSoftmax: everywhere((c) => {
     const { builder } = c

@@ -1,8 +1,8 @@
-import { DeviceError } from '../../errors.js'
+import { DeviceError, UsageError } from '../../errors.js'
 import type { DeviceChoice } from '../devices/names.js'
 import { loadTfjs } from './load.js'
 import type { LoadedTfjs } from './load.js'
-import { INSTALL_LINE, TFJS_PACKAGES, installedVersion } from './packages.js'
+import { INSTALL_LINE, TFJS_BACKENDS, TFJS_PACKAGES, installedVersion } from './packages.js'
 import type { TfjsBackendName } from './packages.js'
 
 export interface ChosenTfjs extends LoadedTfjs {
@@ -17,6 +17,9 @@ export interface Packages {
 }
 
 const INSTALLED: Packages = { version: installedVersion, load: (name) => loadTfjs(name) }
+
+/** A variable of the environment that names the way to take, for comparisons. */
+export const BACKEND_VARIABLE = 'RETROGRAD_TFJS_BACKEND'
 
 /** The ways that serve a device, in the order in which they are tried. */
 const BY_DEVICE: Readonly<Partial<Record<DeviceChoice, readonly TfjsBackendName[]>>> = {
@@ -36,8 +39,9 @@ export async function chooseTfjs(device: DeviceChoice, packages: Packages = INST
       `--device ${device}: the engine tfjs computes on cpu, or on cuda with @tensorflow/tfjs-node-gpu; ` +
         `use one of these, or --engine onnxruntime with the network as ONNX`,
     )
+  const only = namedBackend()
   const failures: string[] = []
-  for (const name of ways) {
+  for (const name of ways.filter((way) => only === undefined || way === only)) {
     if (packages.version(TFJS_PACKAGES[name].package) === undefined) continue
     try {
       const loaded = await packages.load(name)
@@ -49,6 +53,14 @@ export async function chooseTfjs(device: DeviceChoice, packages: Packages = INST
     }
   }
   throw nothingLoads(device, failures)
+}
+
+function namedBackend(): TfjsBackendName | undefined {
+  const given = process.env[BACKEND_VARIABLE]
+  if (given === undefined || given === '') return undefined
+  const name = TFJS_BACKENDS.find((one) => one === given)
+  if (name !== undefined) return name
+  throw new UsageError(`${BACKEND_VARIABLE}=${given}: one of ${TFJS_BACKENDS.join(', ')} is needed`)
 }
 
 function noGpu(name: TfjsBackendName): DeviceError {

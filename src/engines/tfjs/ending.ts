@@ -85,7 +85,7 @@ function handedOn(layer: Layer, output: SymbolicTensor | undefined): SymbolicTen
 function activationOf(layer: Layer, once: boolean): FinalActivation | undefined {
   const own = layer as Layer & Inside & { activation?: Activation | null; call: unknown }
   if (layer.getClassName() === 'Softmax') {
-    if (own.axis !== -1 && own.axis !== undefined) return undefined
+    if (!isLast(own.axis, layer)) return undefined
     const takeOff = (): void => {
       own.call = (inputs: Tensor | Tensor[]) => (Array.isArray(inputs) ? inputs[0]! : inputs).clone()
     }
@@ -97,6 +97,12 @@ function activationOf(layer: Layer, once: boolean): FinalActivation | undefined 
     own.activation = { apply: (x) => x.clone(), getClassName: () => 'linear' }
   }
   return { op, layer: layer.name, ...(once && { takeOff }) }
+}
+
+/** Whether an axis is the last one of what a layer gives; TensorFlow.js' own Softmax has axis 1 where none is named. */
+function isLast(axis: number | undefined, { inboundNodes }: Layer): boolean {
+  const rank = inboundNodes[0]?.outputTensors[0]?.rank
+  return axis === -1 || (rank !== undefined && axis === rank - 1)
 }
 
 /** How often a model calls a layer. */

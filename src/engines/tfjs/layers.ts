@@ -57,6 +57,8 @@ interface BatchNormLayer {
   readonly epsilon: number
   readonly gamma?: { read(): Tensor } | null
   readonly beta?: { read(): Tensor } | null
+  readonly movingMean: { read(): Tensor }
+  readonly movingVariance: { read(): Tensor }
   call: (inputs: Tensor | Tensor[], kwargs: object) => Tensor
 }
 
@@ -65,26 +67,47 @@ export function batchNormLayers(model: LayersModel): Layer[] {
 }
 
 /**
- * Lets BatchNormalization take its statistics from the micro-batch, while every other layer stays as for prediction, and
- * leaves moving statistics alone. The variance is the biased one, as in training.
+ * Says which statistics BatchNormalization uses, while every other layer stays as for prediction: its moving ones, or
+ * those of the micro-batch, which leave the moving ones alone. The variance is the biased one, as in training.
+ *
+ * Only on moving statistics and with both scale and centre the layer's own operation is left in place: TensorFlow.js has
+ * no derivative of it without them (4.22).
  */
-export function normalizeByBatch(model: LayersModel): void {
+export function setStatistics(model: LayersModel, of: 'running' | 'batch'): void {
   for (const layer of batchNormLayers(model)) {
     const own = layer as unknown as BatchNormLayer
-    own.call = (inputs) => normalized(own, Array.isArray(inputs) ? inputs[0]! : inputs)
+    if (of === 'running' && own.gamma && own.beta) continue
+    const statistics = of === 'batch' ? ofBatch : ofPast
+    own.call = (inputs) => normalized(own, Array.isArray(inputs) ? inputs[0]! : inputs, statistics)
   }
 }
 
-/** (x - mean) / sqrt(variance + epsilon) * gamma + beta, over all axes but the channels'. */
-function normalized({ axis: given, epsilon, gamma, beta }: BatchNormLayer, x: Tensor): Tensor {
+/** Mean and variance of a layer's input along its channels, in shapes that broadcast to it. */
+type Statistics = (layer: BatchNormLayer, x: Tensor, axis: number) => { mean: Tensor; variance: Tensor }
+
+const ofBatch: Statistics = (_, x, axis) => {
+  const others = x.shape.flatMap((__, i) => (i === axis ? [] : [i]))
+  const mean = x.mean(others, true)
+  return { mean, variance: x.sub(mean).square().mean(others, true) }
+}
+
+const ofPast: Statistics = ({ movingMean, movingVariance }, x, axis) => ({
+  mean: movingMean.read().reshape(alongAxis(x, axis)),
+  variance: movingVariance.read().reshape(alongAxis(x, axis)),
+})
+
+function alongAxis(x: Tensor, axis: number): number[] {
+  return x.shape.map((size, i) => (i === axis ? size : 1))
+}
+
+/** (x - mean) / sqrt(variance + epsilon) * gamma + beta */
+function normalized(layer: BatchNormLayer, x: Tensor, statistics: Statistics): Tensor {
+  const { axis: given, epsilon, gamma, beta } = layer
   const axis = given < 0 ? given + x.rank : given
-  const shape = x.shape.map((size, i) => (i === axis ? size : 1))
-  const others = x.shape.flatMap((_, i) => (i === axis ? [] : [i]))
-  const centred = x.sub(x.mean(others, true))
-  const variance = centred.square().mean(others, true)
-  const normed = centred.mul(variance.add(epsilon).rsqrt())
-  const scaled = gamma ? normed.mul(gamma.read().reshape(shape)) : normed
-  return beta ? scaled.add(beta.read().reshape(shape)) : scaled
+  const { mean, variance } = statistics(layer, x, axis)
+  const normed = x.sub(mean).mul(variance.add(epsilon).rsqrt())
+  const scaled = gamma ? normed.mul(gamma.read().reshape(alongAxis(x, axis))) : normed
+  return beta ? scaled.add(beta.read().reshape(alongAxis(x, axis))) : scaled
 }
 
 /** What a weight is to its layer, and the axis of its units; as onnx/usage.ts has it for ONNX. */

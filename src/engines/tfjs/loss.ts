@@ -176,7 +176,7 @@ export interface Output {
 
 /** @throws UsageError where nothing has the name, or a layer gives more than one value */
 export function judgedOutput(model: LayersModel, spec: TfjsLossSpec): Output {
-  const names = model.outputNames
+  const names = model.outputs.map(({ sourceLayer }) => sourceLayer.name)
   if (spec.kind !== 'output') {
     const [name = '', ...others] = names
     const notes =

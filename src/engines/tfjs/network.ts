@@ -5,7 +5,7 @@ import type { Settings } from '../../autodiff/rule.js'
 import { UnsupportedModelError } from '../../errors.js'
 import type { Dim, NamedValue } from '../../onnx/graph.js'
 import { finalActivation, statefulLayer } from './ending.js'
-import { batchNormLayers, normalizeByBatch, ownersOf } from './layers.js'
+import { batchNormLayers, setStatistics, ownersOf } from './layers.js'
 import type { Layer, Owner } from './layers.js'
 import type { Tf } from './load.js'
 import { judgedOutput, lossOf, shapeOf } from './loss.js'
@@ -69,7 +69,7 @@ export async function openNetwork(
   const loss = lossOf(tf, spec, judged)
   const normalizes = batchNormLayers(model).length > 0
   const byBatch = normalizes && batchNorm === 'batch'
-  if (byBatch) normalizeByBatch(model)
+  setStatistics(model, batchNorm)
   return {
     tf,
     model,
@@ -87,8 +87,9 @@ export async function openNetwork(
 }
 
 function inputsOf(model: LayersModel): NamedValue[] {
-  return model.inputs.map((symbolic, i) => {
-    const name = model.inputNames[i] ?? symbolic.name
+  return model.inputs.map((symbolic) => {
+    // the tensor's own name differs from one loading to the next
+    const { name } = symbolic.sourceLayer
     return {
       name,
       dtype: takesTokens(symbolic.sourceLayer) ? 'int32' : 'float32',

@@ -171,7 +171,11 @@ export const INDEXING_SHAPES: Readonly<Record<string, ShapeRule>> = {
   Scatter: same,
   TensorScatter: same,
   BitCast: (view) => [{ dtype: dtypeOf(intAttribute(view.node, 'to', 0)), shape: view.shape(0) }],
-  NonZero: (view) => [{ dtype: 'int64', shape: [view.shape(0)?.length ?? view.fresh(), view.fresh()] }],
+  NonZero: (view) => {
+    const [rank, list] = [view.shape(0)?.length, view.constants(0)]
+    const count = rank === 1 ? list?.filter((number) => number !== 0).length : undefined
+    return [{ dtype: 'int64', shape: [rank ?? view.fresh(), count ?? view.fresh()] }]
+  },
   EyeLike: like,
   RandomNormalLike: like,
   RandomUniformLike: like,

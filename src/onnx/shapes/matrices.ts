@@ -38,4 +38,9 @@ export const MATRIX_RULES: Readonly<Record<string, (view: NodeView) => Rows | un
     return (rows[0] ?? []).map((_, column) => rows.map((row) => row[column]))
   },
   Identity: (view) => view.rows(0),
+  // the places of what is not 0 in a list are one row (NonZero 13)
+  NonZero: (view) => {
+    const list = view.shape(0)?.length === 1 ? view.constants(0) : undefined
+    return list && [list.flatMap((number, i) => (number === 0 ? [] : [i]))]
+  },
 }

@@ -1,0 +1,17 @@
+import { tfjsBackends } from '../../src/engines/tfjs/probe.js'
+
+const native = tfjsBackends().find(({ name }) => name === 'tfjs-node')!
+
+/** Whether the native binding of TensorFlow.js loads here. */
+export const NATIVE = native.loads
+
+/** A suite that needs the native binding; where that does not load it is skipped and its title says why. */
+export function describeWithNative(title: string, body: () => void): void {
+  if (NATIVE) {
+    describe(title, body)
+    return
+  }
+  describe(`${title} [skipped: native TensorFlow.js: ${native.reason ?? 'does not load'}]`, () => {
+    it.skip('needs npm run setup:tfjs')
+  })
+}
