@@ -37,6 +37,10 @@ export class QuickerEngine implements Engine {
     return new QuickerEngine(await each(), { each, looped }, now)
   }
 
+  get placement(): Engine['placement'] {
+    return this.engine.placement
+  }
+
   get sum(): Engine['sum'] {
     return this.loops === false ? undefined : (...args) => this.sumOf(...args)
   }

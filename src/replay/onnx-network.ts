@@ -47,7 +47,7 @@ export async function openOnnxNetwork(
   const { tensors, allocated } = chooseTensors(describeTensors(model, binding), options.tensors)
   const wanted = tensors.slice(0, allocated).map(({ name }) => name)
   const forms = DEVICE_FORMS[device.device]
-  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm, precision, forms })
+  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm, forms, precision })
   return {
     path,
     binding,

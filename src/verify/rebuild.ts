@@ -9,6 +9,8 @@ import { readModel } from '../onnx/read.js'
 import type { RunOptions } from '../replay/options.js'
 import type { Manifest } from '../tables/manifest.js'
 import { GRANULARITIES } from '../tables/schema.js'
+import { QUADRATURES } from '../replay/quadrature/names.js'
+import { MOST_PARTS } from './finer.js'
 import { locate } from './locate.js'
 import type { VerifyOptions } from './model.js'
 
@@ -36,6 +38,7 @@ const recordedOptions = z.looseObject({
   steps: z.object({ from: z.int(), to: z.int(), stride: count }).partial().nullish(),
   weights: z.enum(['raw', 'ema']).nullish(),
   tolerance: z.number().positive(),
+  quadrature: z.enum(QUADRATURES).nullish(),
   granularity: z.enum(GRANULARITIES),
   batch_size: count,
   batchnorm: z.enum(['running', 'batch']),
@@ -100,7 +103,8 @@ export async function rebuild(folder: string, manifest: Manifest, how: VerifyOpt
       weights: recorded.weights ?? 'raw',
       ...dataOptions(recorded),
       tolerance: recorded.tolerance,
-      maxSplits: 2,
+      maxSplits: MOST_PARTS,
+      quadrature: recorded.quadrature ?? 'simpson',
       granularity: recorded.granularity,
       batchSize: recorded.batch_size,
       batchNorm: recorded.batchnorm,

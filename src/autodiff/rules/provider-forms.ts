@@ -6,6 +6,7 @@ import { normalizeAxis, staticShape } from '../../onnx/shapes/dims.js'
 import { Formula } from '../formula.js'
 import { RuleRefusal } from '../rule.js'
 import type { Rewrite, RewriteContext } from '../rule.js'
+import { KERNEL_MISTAKES } from './kernel-mistakes.js'
 
 /** An operator that an execution provider lacks, in other terms: where it applies, it is rewritten wherever it stands. */
 export interface ProviderForm {
@@ -86,6 +87,7 @@ const remainder: ProviderForm = {
 
 const FORMS: Readonly<Record<string, ProviderForm>> = {
   ...Object.fromEntries(INT64_ARITHMETIC.split(' ').map((op) => [op, narrowed])),
+  ...KERNEL_MISTAKES,
   Mod: remainder,
   // the type is known: Cast 13
   CastLike: {
