@@ -10,9 +10,9 @@ export class GradientPeer {
   private readonly process: ChildProcessByStdio<Writable, Readable, null>
   private readonly answers: AsyncIterator<string>
 
-  constructor(net: string, folder: string, batch: number) {
+  constructor(net: string, folder: string, batch: number, { device = 'cpu', threads = THREADS } = {}) {
     const script = resolve('scripts/bench/pytorch-gradient.py')
-    const args = [script, net, reference(folder), String(batch), String(THREADS)]
+    const args = [script, net, reference(folder), String(batch), String(threads), device]
     this.process = spawn(PYTHON, args, { stdio: ['pipe', 'pipe', 'inherit'] })
     this.answers = createInterface({ input: this.process.stdout })[Symbol.asyncIterator]()
   }

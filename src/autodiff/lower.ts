@@ -69,7 +69,7 @@ class Lowering {
     const treatment = treatmentOf(node)
     if (treatment?.state === 'rule' && treatment.canonical !== undefined && !this.canonical.has(node))
       return treatment.canonical
-    if (treatment?.state === 'rule' && this.settings.forms === 'cpu' && !this.canonical.has(node))
+    if (treatment?.state === 'rule' && this.settings.forms !== 'webgpu' && !this.canonical.has(node))
       return FORWARD_FORMS.get(node.op)
     if (treatment?.state !== 'rewritten') return undefined
     return treatment.always || this.isActive(node) ? treatment.rewrite : undefined

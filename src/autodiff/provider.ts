@@ -5,10 +5,11 @@ import { subgraphNames, withSubgraphs } from '../onnx/subgraph.js'
 import { holdKnown } from './known-values.js'
 import { rewriteNode } from './rewriting.js'
 import type { Settings } from './rule.js'
+import { CUDA_FORMS } from './rules/cuda-forms.js'
 import { PROVIDER_FORMS } from './rules/provider-forms.js'
 import { QUICK_FORMS } from './rules/quick-forms.js'
 
-const FORMS = { cpu: QUICK_FORMS, webgpu: PROVIDER_FORMS }
+const FORMS = { cpu: QUICK_FORMS, cuda: CUDA_FORMS, webgpu: PROVIDER_FORMS }
 
 /**
  * The finished graph in operators that the execution provider runs, and runs quickly (Settings.forms), inside of
@@ -30,7 +31,7 @@ function adapted(graph: Graph, builder: GraphBuilder, settings: Settings): Graph
     const nodes = applies ? rewriteNode(node, form.rewrite, place) : undefined
     if (nodes === undefined) {
       builder.push(withAdaptedBodies(node, builder, settings))
-      if (settings.forms === 'cpu') holdKnown(node, builder)
+      if (settings.forms !== 'webgpu') holdKnown(node, builder)
     } else nodes.forEach(add)
   }
   graph.nodes.forEach(add)

@@ -13,10 +13,10 @@ export interface Settings {
 }
 
 /**
- * `cpu`: the forms that are quickest on ONNX Runtime's CPU provider. `webgpu`: none that its WebGPU provider can't run
- * or hands back to the CPU.
+ * `cpu`: the forms that are quickest on ONNX Runtime's CPU provider. `cuda`: none that its CUDA provider lacks.
+ * `webgpu`: none that its WebGPU provider can't run or hands back to the CPU.
  */
-export type Forms = 'cpu' | 'webgpu'
+export type Forms = 'cpu' | 'cuda' | 'webgpu'
 
 /** A reason why a node can't be differentiated although its operator has a rule; the driver names the node. */
 export class RuleRefusal extends Error {}

@@ -61,7 +61,7 @@ const OPTIONS = {
     describe: "BatchNorm's statistics: the network's running ones, or those of the batch",
   },
   forms: {
-    choices: ['cpu', 'webgpu'] as const,
+    choices: ['cpu', 'cuda', 'webgpu'] as const,
     default: 'cpu' as const,
     describe: 'Operators for this execution provider of ONNX Runtime',
   },

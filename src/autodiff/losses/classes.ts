@@ -80,7 +80,7 @@ export function alongAxis(
 
 /** z - m - log(sum(exp(z - m))), m the largest entry: LogSoftmax, which WebGPU lacks. */
 export function logSoftmax({ builder, settings }: LossContext, logits: string, axis: number): string {
-  if (settings.forms === 'cpu') return builder.add('LogSoftmax', [logits], { axis })
+  if (settings.forms !== 'webgpu') return builder.add('LogSoftmax', [logits], { axis })
   const largest = builder.add('ReduceMax', [logits, builder.integers([axis])])
   const shifted = builder.add('Sub', [logits, largest])
   const total = builder.sum(builder.add('Exp', [shifted]), [axis], true)

@@ -31,13 +31,13 @@ export function readLabels(spec: ClassChoices, context: LossContext, prediction:
     shape: shape.filter((_, i) => i !== axis),
   }
   context.declare(input)
-  const dtype = settings.forms === 'cpu' ? 'int64' : 'int32'
+  const dtype = settings.forms !== 'webgpu' ? 'int64' : 'int32'
   const given = builder.cast(targetName, dtype)
   const counts = builder.add('Not', [builder.add('Equal', [given, builder.scalar(ignored, dtype)])])
   // a label that is ignored need not be a class: class 0 stands in for it, and its weight is 0
   const index = builder.mul(given, builder.cast(counts, dtype))
   const column = (of: string): string => builder.add('Unsqueeze', [of, builder.integers([axis])])
-  const lookUp = settings.forms === 'cpu' ? byIndex : byMask
+  const lookUp = settings.forms !== 'webgpu' ? byIndex : byMask
   return {
     target: {
       kind: 'labels',

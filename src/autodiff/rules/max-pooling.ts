@@ -16,7 +16,8 @@ export function maximumBack(c: VjpContext): string {
   const across = acrossAxis(c)
   if (across !== undefined) return across
   const indices = c.builder.requireOutput(c.node, 1)
-  return unpool(c, indices) ?? scatter(c, indices)
+  const placed = c.settings.forms === 'cpu' ? unpool(c, indices) : undefined
+  return placed ?? scatter(c, indices)
 }
 
 /** Where the windows cover the image exactly once, MaxUnpool undoes MaxPool (ONNX Runtime has it for float32 alone). */

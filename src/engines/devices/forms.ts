@@ -7,12 +7,12 @@ import type { Device } from './names.js'
  * Those for WebGPU serve DirectML and Core ML too, on which nothing could be tried here: they keep to the plainest
  * operators (elementwise arithmetic, MatMul, Conv, reductions, Gather, Where), need no MaxPool with Indices, no
  * ScatterElements and no BatchNormalization in training mode, and compute no int64, none of which all providers have.
- * CUDA's provider has kernels for what the CPU's forms need.
+ * CUDA's provider has kernels for most of what the CPU's forms need; its own do without the others.
  */
 export const DEVICE_FORMS: Readonly<Record<Device, Forms>> = {
   cpu: 'cpu',
-  cuda: 'cpu',
-  tensorrt: 'cpu',
+  cuda: 'cuda',
+  tensorrt: 'cuda',
   webgpu: 'webgpu',
   directml: 'webgpu',
   coreml: 'webgpu',
