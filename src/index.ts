@@ -96,6 +96,9 @@ export type { Estimate, Finding, RunAnalysis, SplitAnalysis } from './analysis/m
 export { summarize, summarizeResults } from './analysis/summary.js'
 export type { LayerSummary, RunSummary, SplitSummary } from './analysis/summary.js'
 
+export { tfjsBackends } from './engines/tfjs/probe.js'
+export type { TfjsBackendReport } from './engines/tfjs/probe.js'
+
 export * from './errors.js'
 export type { DType, FloatArray, Tensor, TypedArray } from './tensor.js'
 export { VERSION } from './version.js'

@@ -3,6 +3,7 @@ import type { GraphBuilder } from '../onnx/builder.js'
 import type { Dim, Graph, NamedValue } from '../onnx/graph.js'
 import { backward } from './backward.js'
 import type { LossSpec, LossTerms, TargetNeed } from './losses.js'
+import { halved } from '../onnx/half.js'
 import { adaptToProvider } from './provider.js'
 import type { Forms, Settings } from './rule.js'
 
@@ -14,6 +15,8 @@ export interface DifferentiateOptions {
   readonly loss: LossSpec
   /** Which statistics BatchNormalization uses (Settings.batchNorm); `running` by default. */
   readonly batchNorm?: Settings['batchNorm']
+  /** The type that the network's values are computed in (half.ts); that of its file by default. */
+  readonly precision?: 'float32' | 'float16' | undefined
   /** The execution provider that the graph is built for; `cpu` by default. */
   readonly forms?: Forms
 }
@@ -57,10 +60,12 @@ export interface GradientGraph {
  * @throws UsageError when a parameter or the loss' output is not in the graph
  */
 export function differentiate(model: Graph, options: DifferentiateOptions): GradientGraph {
-  const { parameters, wanted, loss } = options
+  const { parameters, wanted, loss, precision } = options
   const settings = settingsOf(options)
   assertNetwork(model)
-  const built = backward(model, { parameters, wanted, loss, settings, result: 'sums' })
+  const judged = loss.kind === 'output' ? [loss.name] : []
+  const network = precision === 'float16' ? halved(model, parameters, judged) : model
+  const built = backward(network, { parameters, wanted, loss, settings, result: 'sums' })
   const { builder, cotangents, data, target, weight, batch } = built
   const outputs = outputsOf(built.loss, cotangents)
   assertFree(builder, outputs.keys())

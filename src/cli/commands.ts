@@ -76,6 +76,13 @@ export function withCommands(parser: Argv): Argv {
         async () => (await import('./gradient.js')).gradientCommand,
       ),
     )
+    .command(
+      onDemand(
+        'doctor',
+        'Say what this machine can compute with: devices, engines, memory, versions',
+        async () => (await import('./doctor.js')).doctorCommand,
+      ),
+    )
 }
 
 function onDemand<Options>(

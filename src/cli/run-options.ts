@@ -19,7 +19,7 @@ import type { LossArguments } from './loss-options.js'
 export const RUN_OPTIONS = {
   model: {
     type: 'string',
-    describe: 'The network as ONNX [the last checkpoint, where they are ONNX themselves]',
+    describe: 'The network as ONNX, or a model.json for --engine tfjs [the last checkpoint, where it is one]',
   },
   train: {
     type: 'string',

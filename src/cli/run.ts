@@ -58,6 +58,10 @@ const EXAMPLES: readonly [string, string][] = [
     '$0 run checkpoints/ --model with-loss.onnx --train train.npz --loss output:loss --val test=test.npz --out results',
     'a loss that the graph computes; a split with a name of its own',
   ],
+  [
+    '$0 run checkpoints/ --engine tfjs --train train.npz --loss cross-entropy --out results',
+    'checkpoints of TensorFlow.js (model.json at every step), without ONNX',
+  ],
 ]
 
 export const runCommand: Command<RunOptionTypes> = {

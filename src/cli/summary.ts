@@ -30,6 +30,7 @@ export function renderSummary(facts: SummaryFacts, color: Colors): string {
   return [
     '',
     ...headline(facts, color),
+    ...otherEngine(facts),
     ...batchNorm(facts),
     ...device(facts),
     ...samples(facts),
@@ -55,6 +56,15 @@ function headline({ summary, seconds }: SummaryFacts, color: Colors): string[] {
   const run = `${intervals} intervals, ${stepUnit} ${steps[0]!} to ${steps.at(-1)!}`
   return [
     `  ${color.bold(run)} · ${grouped(parameters)} parameters in ${tensors} tensors · replayed in ${seconds}`,
+  ]
+}
+
+/** What computed, where it was not ONNX Runtime. */
+function otherEngine({ manifest: { device } }: SummaryFacts): string[] {
+  const { engine, backend, version, library, provider } = (device ?? {}) as Record<string, string | undefined>
+  if (engine !== 'tfjs') return []
+  return [
+    `  computed by TensorFlow.js ${version ?? ''} (${[backend, library, provider].filter((one) => one !== undefined).join(', ')})`,
   ]
 }
 

@@ -1,13 +1,13 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { Tensor } from 'onnxruntime-node'
 import { GROUP } from '../autodiff/looped.js'
-import { EngineError, reasonOf } from '../errors.js'
+import { EngineError, reasonOf, RetrogradError } from '../errors.js'
 import { elementCount } from '../tensor.js'
 import type { DType, FloatArray, TypedArray } from '../tensor.js'
 import type { Engine, MicroBatch, MicroBatchResult, Parameters, SampleArray, SplitData } from './engine.js'
+import { MeasuredSession } from './measured-session.js'
 import { rows, weights } from './micro-batches.js'
 import type { OnnxRuntimeOptions } from './onnxruntime.js'
 import type { GradientProgram } from './program.js'
-import { sessionOptions } from './session-options.js'
 import { ONNXRUNTIME_VERSION } from './version.js'
 
 /** The element type that gradients are added up in. */
@@ -27,10 +27,7 @@ export async function openLoopedEngine(
   { placing = { device: 'cpu', strict: false }, ...settings }: OnnxRuntimeOptions = {},
 ): Promise<LoopedEngine> {
   try {
-    const options = sessionOptions(placing, settings)
-    const session = await (typeof model === 'string'
-      ? InferenceSession.create(model, options)
-      : InferenceSession.create(model, options))
+    const session = await MeasuredSession.open(model, placing, settings)
     return new LoopedEngine(session, program, `onnxruntime ${ONNXRUNTIME_VERSION}, ${placing.device}`)
   } catch (error) {
     throw new EngineError(
@@ -47,7 +44,7 @@ export class LoopedEngine implements Engine {
   private readonly outputs: ReadonlyMap<string, Tensor>
 
   constructor(
-    private readonly session: InferenceSession,
+    private readonly session: MeasuredSession,
     private readonly program: GradientProgram,
     readonly description: string,
   ) {
@@ -59,6 +56,10 @@ export class LoopedEngine implements Engine {
         return [output, new Tensor(SUM, new Float64Array(elementCount(shape)), shape)]
       }),
     )
+  }
+
+  get placement(): Engine['placement'] {
+    return this.session.placement
   }
 
   run(parameters: Parameters, split: SplitData, batch: MicroBatch): Promise<MicroBatchResult> {
@@ -75,6 +76,7 @@ export class LoopedEngine implements Engine {
     for (const [output, tensor] of this.outputs) fetches[output] = tensor
     const feeds = { ...this.pointFeeds(parameters), ...this.groupFeeds(split, batches) }
     const results = await this.session.run(feeds, fetches).catch((error: unknown) => {
+      if (error instanceof RetrogradError) throw error
       throw new EngineError(
         `ONNX Runtime ${ONNXRUNTIME_VERSION} failed to run the gradient graph: ${reasonOf(error)}`,
       )

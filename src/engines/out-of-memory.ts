@@ -10,6 +10,7 @@
  *   made says `[Invalid Buffer (unlabeled)] is invalid due to a previous error`; one that is larger than a binding is
  *   bound in pieces until `Too many storage buffers in shader. Current: 17, Max is 12`
  * - DirectML: `BucketizedBufferAllocator.cpp(122) ... 8007000E Not enough memory resources are available`
+ * - TensorFlow: `OOM when allocating tensor with shape[16,128]`, `ResourceExhausted`
  */
 const PATTERNS = [
   /bad_?alloc/,
@@ -19,6 +20,7 @@ const PATTERNS = [
   /exceeds the max(imum)? buffer size|larger than the maximum (storage|uniform) buffer binding size/,
   /too many storage buffers in shader/,
   /8007000e|not enough memory/,
+  /oom when allocating|resource ?exhausted/,
 ]
 
 const OUT_OF_MEMORY = new RegExp(PATTERNS.map(({ source }) => source).join('|'), 'i')

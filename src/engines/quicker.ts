@@ -1,7 +1,7 @@
 import { addTo } from '../tensor.js'
 import type { FloatArray } from '../tensor.js'
 import type { Engine, MicroBatch, MicroBatchResult, Parameters, SplitData } from './engine.js'
-import { EngineError } from '../errors.js'
+import { DeviceError, EngineError } from '../errors.js'
 import { saysOutOfMemory } from './out-of-memory.js'
 
 /** Opens one of two engines for the same gradient. */
@@ -35,6 +35,10 @@ export class QuickerEngine implements Engine {
   /** @param now tells milliseconds */
   static async of(each: OpenEngine, looped: OpenEngine, now = () => performance.now()): Promise<Engine> {
     return new QuickerEngine(await each(), { each, looped }, now)
+  }
+
+  get placement(): Engine['placement'] {
+    return this.engine.placement
   }
 
   get sum(): Engine['sum'] {
@@ -81,7 +85,8 @@ export class QuickerEngine implements Engine {
       }
     } catch (error) {
       // a provider may lack something that only the loop needs; want of memory has its own remedy
-      if (!(error instanceof EngineError) || saysOutOfMemory(error.message)) throw error
+      const lacking = error instanceof EngineError || error instanceof DeviceError
+      if (!lacking || saysOutOfMemory(error.message)) throw error
     }
     await engine?.close()
     this.engine = await this.open.each()

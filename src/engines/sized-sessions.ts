@@ -4,13 +4,13 @@ import { deviceGraph } from '../autodiff/device-graph.js'
 import { EngineError } from '../errors.js'
 import type { Graph } from '../onnx/graph.js'
 import { encodeModel } from '../onnx/write.js'
-import { formatShape } from '../tensor.js'
 import type { Placement } from './devices/placement.js'
+import { formatShape } from '../tensor.js'
 
 /** What an engine needs of a session of ONNX Runtime. */
 export interface Session {
-  /** Where nodes ran, when it is known. */
-  readonly placement: Placement | undefined
+  /** Where nodes run; undefined where it is not known yet, and on the CPU. */
+  readonly placement?: Placement | undefined
   run(
     feeds: InferenceSession.FeedsType,
     fetches: InferenceSession.NullableOnnxValueMapType,
@@ -35,7 +35,10 @@ const LARGEST = 2n ** 31n - 1n
 export class SizedSessions<S extends Session> implements Session {
   /** By the shapes that are fed, in the order of their use. */
   private readonly sessions = new Map<string, S>()
-  private latest: S | undefined
+  /** Of the first session that told: that of the whole micro-batch, as replays go. */
+  placement: Placement | undefined
+  /** The session of the last run. */
+  latest: S | undefined
 
   /**
    * @param varying names of the inputs that are no parameters
@@ -53,12 +56,9 @@ export class SizedSessions<S extends Session> implements Session {
   ): Promise<InferenceSession.OnnxValueMapType> {
     const narrow = Object.entries(feeds).map(([name, tensor]) => [name, inInt32(name, tensor)] as const)
     this.latest = await this.sessionFor(feeds)
-    return this.latest.run(Object.fromEntries(narrow), fetches)
-  }
-
-  /** Of the last run's session. */
-  get placement(): Placement | undefined {
-    return this.latest?.placement
+    const results = await this.latest.run(Object.fromEntries(narrow), fetches)
+    this.placement ??= this.latest.placement
+    return results
   }
 
   async release(): Promise<void> {

@@ -7,6 +7,7 @@ import { loopedGradient } from '../autodiff/looped.js'
 import type { DataSet } from '../data/needs.js'
 import type { ChosenDevice } from '../engines/devices/choose.js'
 import { DEVICE_FORMS } from '../engines/devices/forms.js'
+import { checkPrecision } from '../engines/devices/precision.js'
 import type { Device } from '../engines/devices/names.js'
 import { programOf } from '../engines/program.js'
 import type { OnnxRuntimeSetup } from '../engines/setup.js'
@@ -41,11 +42,12 @@ export async function openOnnxNetwork(
   bindingNotes(binding).forEach(note)
   flattenNotes(model, binding).forEach(note)
   const parameters = binding.pairs.map(({ name }) => name)
-  const { loss, batchNorm } = options
+  const { loss, batchNorm, precision } = options
+  checkPrecision(precision, device.device)
   const { tensors, allocated } = chooseTensors(describeTensors(model, binding), options.tensors)
   const wanted = tensors.slice(0, allocated).map(({ name }) => name)
   const forms = DEVICE_FORMS[device.device]
-  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm, forms })
+  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm, forms, precision })
   return {
     path,
     binding,

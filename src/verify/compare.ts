@@ -1,15 +1,26 @@
 import { ResultsError } from '../errors.js'
-import type { RecomputedInterval } from '../replay/recompute.js'
-import { fineDistance } from './fine.js'
+import type { IntervalTables, RecomputedInterval } from '../replay/recompute.js'
+import { badSums, fineDistance } from './fine.js'
 import type { FineTable } from './fine.js'
-import type { IntervalVerification, Pair, SplitDistance, Verdict } from './model.js'
+import type { Contradiction, IntervalVerification, Pair, SplitDistance } from './model.js'
 import type { FineValues, StoredResults, StoredStep } from './stored.js'
+import { apart, reproduction, residualsOf, roundingOf, verdictOf } from './verdict.js'
 
 /** How tensors of the results are called where they were recomputed, by their names in the results. */
 export interface TensorNames {
   readonly tensors: ReadonlyMap<string, string>
   /** Those whose units are the same ones. */
   readonly units: ReadonlyMap<string, string>
+}
+
+/** What the recomputation of an interval is held against. */
+export interface Expectations {
+  readonly names: TensorNames
+  /** Of the verification and of the run, in units of the loss. */
+  readonly tolerance: number
+  readonly runTolerance: number
+  /** LCA by split and tensor as the run's own rule gives it in its own parts, where that is known. */
+  readonly own?: ReadonlyMap<string, ReadonlyMap<string, number>> | undefined
 }
 
 /** Bits of a float32 behind the first one. */
@@ -22,79 +33,98 @@ const FLOAT32_BITS = 23
 export async function compareInterval(
   stored: StoredResults,
   { record, tables }: RecomputedInterval,
-  names: TensorNames,
-  tolerance: number,
+  expected: Expectations,
 ): Promise<IntervalVerification> {
   const { interval } = record
+  const contradictions: Contradiction[] = []
   const splits: SplitDistance[] = []
-  for (const split of stored.splits) {
-    const steps = tables.steps!.find((row) => row.split === split)!
-    const tensors = new Map(
-      (tables.tensors ?? [])
-        .filter((row) => row.split === split)
-        .map((row) => [text(row.tensor), one(row.lca)]),
-    )
-    const fine = (table: FineTable): FineValues =>
-      new Map(
-        (tables[table] ?? [])
-          .filter((row) => row.split === split)
-          .map((row) => [
-            text(row.tensor),
-            numbersOf(table === 'units' ? row.lca : (row.lca as ArrayLike<number>[])[0]!),
-          ]),
-      )
-    const step = stored.step(split, interval)
-    splits.push({
-      ...stepDistance(
-        step,
-        { lca: one(steps.lca), residual: one(steps.residual) },
-        record.losses[stored.splits.indexOf(split)]!,
-      ),
-      helping: {
-        stored: step.helping / step.parameters,
-        recomputed: one(steps.helping) / one(steps.parameters),
-      },
-      ...tensorDistance(
-        stored.tensorsOf(split, interval),
-        tensors,
-        names.tensors,
-        `interval ${interval} on ${split}`,
-      ),
-      ...(await fineDistances(stored, step, names, fine)),
-    })
+  for (const [index, split] of stored.splits.entries()) {
+    const one = { step: stored.step(split, interval), losses: record.losses[index]!, tables }
+    splits.push(await splitDistance(stored, one, expected.names, contradictions))
   }
   const first = stored.step(stored.splits[0]!, interval)
   const found = farthest(splits)
-  const stated = {
-    stored: 2 * Math.max(...splits.map(({ residual }) => known(residual.stored))),
-    recomputed: 2 * Math.max(...splits.map(({ residual }) => known(residual.recomputed))),
-  }
+  const reproduced = reproduction(stored, splits, expected, interval)
+  const verdict = verdictOf({
+    distance: found.distance,
+    tolerance: expected.tolerance,
+    reproduced,
+    rounding: roundingOf(splits, expected.runTolerance),
+    residuals: residualsOf(splits),
+  })
   return {
     interval,
     stepFrom: first.stepFrom,
     stepTo: first.stepTo,
     parts: { stored: first.parts, recomputed: record.splits },
     ...found,
-    stated,
-    verdict: verdictOf(found.distance, tolerance, stated),
+    reproduced,
+    verdict: contradictions.length > 0 ? 'differs' : verdict,
+    contradictions,
     splits,
   }
 }
 
-export function verdictOf(distance: number, tolerance: number, stated: Pair): Verdict {
-  if (distance <= tolerance) return 'agrees'
-  return distance <= stated.stored + stated.recomputed ? 'imprecise' : 'differs'
+/** What was recomputed of an interval, and what the results have, on one split. */
+interface OneSplit {
+  readonly step: StoredStep
+  readonly losses: readonly [from: number, to: number]
+  readonly tables: IntervalTables
 }
 
-/** The absolute difference; infinite where one is no number and the other is. */
-export function apart({ stored, recomputed }: Pair): number {
-  if (Number.isNaN(stored) && Number.isNaN(recomputed)) return 0
-  const difference = Math.abs(stored - recomputed)
-  return Number.isNaN(difference) ? Infinity : difference
+async function splitDistance(
+  stored: StoredResults,
+  { step, losses, tables }: OneSplit,
+  names: TensorNames,
+  contradictions: Contradiction[],
+): Promise<SplitDistance> {
+  const { split, interval } = step
+  const now = tables.steps!.find((row) => row.split === split)!
+  const tensors = new Map(
+    (tables.tensors ?? [])
+      .filter((row) => row.split === split)
+      .map((row) => [text(row.tensor), one(row.lca)]),
+  )
+  const storedTensors = stored.tensorsOf(split, interval)
+  const units = await stored.unitsOf(split, interval)
+  const parameters = await stored.parametersOf(split, interval)
+  const where = `interval ${interval} on ${split}`
+  for (const [table, values] of [
+    ['units', units],
+    ['parameters', parameters],
+  ] as const)
+    for (const tensor of values === undefined ? [] : badSums(table, values, storedTensors))
+      contradictions.push({ interval, split, what: `lca of ${tensor} is not the sum of its ${table}` })
+  return {
+    ...stepDistance(step, { lca: one(now.lca), residual: one(now.residual) }, losses),
+    helping: {
+      stored: step.helping / step.parameters,
+      recomputed: one(now.helping) / one(now.parameters),
+    },
+    ...tensorDistance(storedTensors, tensors, names.tensors, where),
+    ...(units && {
+      units: fineDistance(units, fineOf(tables, 'units', split), names.units, `units of ${where}`),
+    }),
+    ...(parameters && {
+      parameters: fineDistance(
+        parameters,
+        fineOf(tables, 'parameters', split),
+        names.tensors,
+        `parameters of ${where}`,
+      ),
+    }),
+  }
 }
 
-function known(residual: number): number {
-  return Number.isNaN(residual) ? 0 : Math.abs(residual)
+/** What was recomputed of single units or parameters, by tensor. */
+function fineOf(tables: IntervalTables, table: FineTable, split: string): FineValues {
+  const rows = (tables[table] ?? []).filter((row) => row.split === split)
+  return new Map(
+    rows.map((row) => [
+      text(row.tensor),
+      numbersOf(table === 'units' ? row.lca : (row.lca as ArrayLike<number>[])[0]!),
+    ]),
+  )
 }
 
 function stepDistance(
@@ -139,23 +169,6 @@ function tensorDistance(
     moved: pairs.reduce((sum, pair) => sum + Math.abs(pair.recomputed), 0),
     tensors: pairs.reduce((sum, pair) => sum + apart(pair), 0),
     ...(apart(most) > 0 && { largest: most }),
-  }
-}
-
-async function fineDistances(
-  stored: StoredResults,
-  { split, interval }: StoredStep,
-  names: TensorNames,
-  recomputed: (table: FineTable) => FineValues,
-): Promise<Pick<SplitDistance, 'units' | 'parameters'>> {
-  const units = await stored.unitsOf(split, interval)
-  const parameters = await stored.parametersOf(split, interval)
-  const where = `interval ${interval} on ${split}`
-  return {
-    ...(units && { units: fineDistance(units, recomputed('units'), names.units, `units of ${where}`) }),
-    ...(parameters && {
-      parameters: fineDistance(parameters, recomputed('parameters'), names.tensors, `parameters of ${where}`),
-    }),
   }
 }
 

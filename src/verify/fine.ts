@@ -27,6 +27,29 @@ export function fineDistance(
   return sums.read()
 }
 
+/** How far sums of the numbers that a table holds may be off, as a share of the sum of their absolute values. */
+const ROUNDING: Readonly<Record<FineTable, number>> = { units: 1e-9, parameters: 1e-6 }
+
+/** Below it float32 holds nothing, or not all digits. */
+const LEAST = 1e-30
+
+/**
+ * The tensors whose LCA is not the sum over their units or parameters.
+ * @param values of the table
+ * @param sums LCA by tensor
+ */
+export function badSums(table: FineTable, values: FineValues, sums: ReadonlyMap<string, number>): string[] {
+  return [...values].flatMap(([tensor, parts]) => {
+    let [sum, size] = [0, 0]
+    for (let i = 0; i < parts.length; i += 1) {
+      sum += parts[i]!
+      size += Math.abs(parts[i]!)
+    }
+    const gap = Math.abs(sum - (sums.get(tensor) ?? NaN))
+    return gap <= ROUNDING[table] * size + LEAST ? [] : [tensor]
+  })
+}
+
 /** Sums over pairs of values, from which their correlation follows (Welford's recurrence, which subtracts no large sums). */
 class PairSums {
   private count = 0

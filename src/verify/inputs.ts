@@ -35,7 +35,7 @@ export async function checkInputs(
   manifest: Manifest,
   { options, sameEngine }: { readonly options: RunOptions; readonly sameEngine: boolean },
 ): Promise<void> {
-  if (options.model === undefined) await checkModel(prepared.network.path, manifest)
+  if (options.model === undefined && sameEngine) await checkModel(prepared.network.path, manifest)
   for (const [index, { split, sha256 }] of manifest.data.entries()) {
     const set = prepared.data.get(split)!
     const option = index === 0 ? '--train' : `--val ${split}=FILE`

@@ -89,8 +89,8 @@ export interface SplitDistance {
 }
 
 /**
- * `agrees`: no loss, tensor, unit or parameter is farther apart than the tolerance. `imprecise`: some is, but no farther
- * than the residuals of the results and of the recomputation allow. `differs`: farther than that.
+ * `agrees`: no loss, tensor, unit or parameter is farther apart than the tolerance. `imprecise`: some is, but the run's own
+ * rule in its own parts gives its numbers again, so that it is the integral that needs finer parts. `differs`: it does not.
  */
 export type Verdict = 'agrees' | 'imprecise' | 'differs'
 
@@ -104,9 +104,14 @@ export interface IntervalVerification {
   readonly distance: number
   /** Where it is: `lca of conv1.weight on train`. */
   readonly where: string
-  /** What the results and the recomputation say of their own errors: twice their residuals, in units of the loss. */
-  readonly stated: Pair
+  /**
+   * The largest difference of a loss, or of the LCA of a tensor, when the run's own rule is used in its own parts: what
+   * another engine or device rounds otherwise. NaN for gauss-kronrod, whose points are no others'.
+   */
+  readonly reproduced: number
   readonly verdict: Verdict
+  /** Sums of units or parameters that are not the tensor's. */
+  readonly contradictions: readonly Contradiction[]
   readonly splits: readonly SplitDistance[]
 }
 
@@ -130,7 +135,7 @@ export interface Verification {
   /** How many intervals the results hold. */
   readonly of: number
   readonly intervals: readonly IntervalVerification[]
-  /** Of all intervals, also those that were not recomputed. */
+  /** Of all intervals, also those that were not recomputed; of units and parameters those of the recomputed ones. */
   readonly contradictions: readonly Contradiction[]
   /** What was told on the way. */
   readonly notes: readonly string[]

@@ -9,6 +9,8 @@ import { readModel } from '../onnx/read.js'
 import type { RunOptions } from '../replay/options.js'
 import type { Manifest } from '../tables/manifest.js'
 import { GRANULARITIES } from '../tables/schema.js'
+import { QUADRATURES } from '../replay/quadrature/names.js'
+import { MOST_PARTS } from './finer.js'
 import { locate } from './locate.js'
 import type { VerifyOptions } from './model.js'
 
@@ -36,8 +38,9 @@ const recordedOptions = z.looseObject({
   steps: z.object({ from: z.int(), to: z.int(), stride: count }).partial().nullish(),
   weights: z.enum(['raw', 'ema']).nullish(),
   tolerance: z.number().positive(),
+  quadrature: z.enum(QUADRATURES).nullish(),
   granularity: z.enum(GRANULARITIES),
-  batch_size: count,
+  batch_size_given: count.nullish(),
   batchnorm: z.enum(['running', 'batch']),
   tensors: z.array(z.string()).nullish(),
   sample: z.object({ maximum: count, seed: z.int() }).nullish(),
@@ -78,14 +81,15 @@ export async function rebuild(folder: string, manifest: Manifest, how: VerifyOpt
   const device = recordedDevice(manifest)
   const wanted = how.engine ?? engine
   const { model, map, sample, tensors } = recorded
-  if (wanted !== engine && how.model === undefined)
+  if (wanted === 'onnxruntime' && engine !== wanted && how.model === undefined)
     throw new UsageError(
       `--engine ${wanted}: the results were computed by ${engine}, whose network ${manifest.model.path} the other engine does not read; ` +
         'name the network in its form with --model',
     )
   const at = (given: string | undefined, path: string, option: string): string =>
     locate(given, path, { results: folder, option })
-  const modelPath = model || how.model ? at(how.model, model ?? '', '--model') : undefined
+  const ownModel = wanted === engine ? model : undefined
+  const modelPath = ownModel || how.model ? at(how.model, ownModel ?? '', '--model') : undefined
   const mapPath = map || how.map ? at(how.map, map ?? '', '--map') : undefined
   return {
     engine,
@@ -100,9 +104,11 @@ export async function rebuild(folder: string, manifest: Manifest, how: VerifyOpt
       weights: recorded.weights ?? 'raw',
       ...dataOptions(recorded),
       tolerance: recorded.tolerance,
-      maxSplits: 2,
+      maxSplits: MOST_PARTS,
+      quadrature: recorded.quadrature ?? 'simpson',
       granularity: recorded.granularity,
-      batchSize: recorded.batch_size,
+      // where none was given, numbers don't depend on it, and a device takes what its memory allows
+      ...(recorded.batch_size_given && { batchSize: recorded.batch_size_given }),
       batchNorm: recorded.batchnorm,
       // names in the tables are the engine's own network's, so that patterns of them say nothing to another
       ...(tensors && wanted === engine && { tensors }),

@@ -3,7 +3,7 @@ import { listNames } from '../listing.js'
 import type { RunOptions } from '../replay/options.js'
 import type { Prepared } from '../replay/prepare.js'
 import { recomputeIntervals } from '../replay/run.js'
-import type { IntervalTask } from '../replay/recompute.js'
+import type { IntervalTask, RecomputedInterval } from '../replay/recompute.js'
 import type { Manifest } from '../tables/manifest.js'
 import { openResults } from '../tables/read.js'
 import { chooseIntervals } from './choose.js'
@@ -60,8 +60,13 @@ class Verifier {
   private readonly done: IntervalVerification[] = []
   private readonly shares = new Map<number, number>()
   private readonly tolerance: number
+  /** LCA by interval, split and tensor, as the run's own rule gives it in its own parts. */
+  private readonly own = new Map<number, readonly (readonly number[])[]>()
+  /** The tensors' names where they are recomputed, in order. */
+  private recomputedNames: readonly string[] = []
   private names: TensorNames = { tensors: new Map(), units: new Map() }
   private device = ''
+  private sameBackend = true
 
   constructor(
     private readonly folder: string,
@@ -92,7 +97,7 @@ class Verifier {
             this.note(note)
           },
           onInterval: async (recomputed) => {
-            this.done.push(await compareInterval(this.stored, recomputed, this.names, this.tolerance))
+            this.done.push(await this.compare(recomputed))
             this.progress(tasks.length)
           },
         },
@@ -106,7 +111,28 @@ class Verifier {
   private task(interval: number): IntervalTask {
     const { tolerance } = this.rebuilt.options
     const parts = this.stored.step(this.stored.splits[0]!, interval).parts
-    return finerTask(interval, parts, { tolerance, maxSplits: this.options.maxSplits })
+    const own = {
+      quadrature: this.rebuilt.options.quadrature ?? 'simpson',
+      parts,
+      onOwn: (lca: readonly (readonly number[])[]) => {
+        this.own.set(interval, lca)
+      },
+    }
+    return finerTask(interval, own, { tolerance, maxSplits: this.options.maxSplits })
+  }
+
+  private compare(recomputed: RecomputedInterval): Promise<IntervalVerification> {
+    const { interval } = recomputed.record
+    const own = this.own.get(interval)
+    const named = own?.map(
+      (lca) => new Map(lca.map((value, tensor): [string, number] => [this.recomputedNames[tensor]!, value])),
+    )
+    return compareInterval(this.stored, recomputed, {
+      names: this.names,
+      tolerance: this.tolerance,
+      runTolerance: this.rebuilt.options.tolerance,
+      own: named && new Map(this.stored.splits.map((split, i) => [split, named[i]!])),
+    })
   }
 
   private get noiseFloor(): number {
@@ -120,7 +146,9 @@ class Verifier {
     const { options, engine, device } = this.rebuilt
     await checkInputs(prepared, manifest, { options, sameEngine: sameEngine(this.rebuilt) })
     this.device = prepared.device.device
+    this.sameBackend = backendOf(manifest.device) === prepared.network.engineFacts?.backend
     this.names = this.tensorNames(prepared, manifest, options)
+    this.recomputedNames = prepared.network.tensors.map(({ name }) => name)
     if (this.sameAsResults)
       this.note(
         `computed on ${device} by ${engine}, as the results were: finer parts try the integral, but not the engine; ` +
@@ -128,12 +156,12 @@ class Verifier {
       )
     if (!sameEngine(this.rebuilt))
       this.note(
-        `${options.model!} is another file than the results were made from, and only the numbers can say that it is the same network`,
+        `${prepared.network.path} is another file than the results were made from, and only the numbers can say that it is the same network`,
       )
   }
 
   private get sameAsResults(): boolean {
-    return sameEngine(this.rebuilt) && this.device === this.rebuilt.device
+    return sameEngine(this.rebuilt) && this.sameBackend && this.device === this.rebuilt.device
   }
 
   /** Tensors are the same where their names in the checkpoints are: another engine's network may call them otherwise. */
@@ -177,8 +205,11 @@ class Verifier {
 
   private verification(): Verification {
     const { rebuilt, stored, options } = this
-    const { contradictions } = stored
     const intervals = this.done.sort((a, b) => a.interval - b.interval)
+    const contradictions = [
+      ...stored.contradictions,
+      ...intervals.flatMap(({ contradictions: some }) => some),
+    ]
     return {
       results: this.folder,
       ...(options.run !== undefined && { run: options.run }),
@@ -202,6 +233,11 @@ class Verifier {
     const trajectory = this.stored.results.manifest.trajectory as { step_unit?: unknown } | undefined
     return typeof trajectory?.step_unit === 'string' ? trajectory.step_unit : 'step'
   }
+}
+
+/** The program behind an engine that has several, as the manifest has it. */
+function backendOf(device: unknown): unknown {
+  return (device as { backend?: unknown } | undefined)?.backend
 }
 
 /** The worst of all intervals; tables that contradict themselves are no one's. */

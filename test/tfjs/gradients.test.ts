@@ -5,14 +5,14 @@ import type { SampleArray, SplitData } from '../../src/engines/engine.js'
 import { TfjsEngine } from '../../src/engines/tfjs/engine.js'
 import { loadTfjs } from '../../src/engines/tfjs/load.js'
 import type { LoadedTfjs, Tf } from '../../src/engines/tfjs/load.js'
-import type { TfjsLossSpec } from '../../src/engines/tfjs/loss.js'
+import type { TfjsLossSpec } from '../../src/engines/tfjs/setup.js'
 import { openNetwork } from '../../src/engines/tfjs/network.js'
 import type { TfjsNetwork } from '../../src/engines/tfjs/network.js'
 import { dependsOn } from '../../src/engines/tfjs/trial.js'
 import { elementCount } from '../../src/tensor.js'
 import { Random } from '../support/random.js'
 import { networkFile } from './models.js'
-import { NATIVE } from './native.js'
+import { describeWithNative } from './native.js'
 
 const SAMPLES = 4
 /** Of fourth-order differences, for float32. */
@@ -63,7 +63,7 @@ const CASES: Readonly<Record<string, Case>> = {
     build: (tf) =>
       classifier(tf, [
         // on the data themselves, so that no step crosses the kink
-        tf.layers.prelu({ inputShape: [4, 4, 2], alphaInitializer: 'randomUniform' } as never),
+        tf.layers.prelu({ inputShape: [4, 4, 2], alphaInitializer: 'randomUniform' }),
         tf.layers.conv2dTranspose({ filters: 3, kernelSize: 3, strides: 2, activation: 'tanh' }),
         tf.layers.separableConv2d({ filters: 4, kernelSize: 3, activation: 'softplus' }),
         tf.layers.depthwiseConv2d({ kernelSize: 3, activation: 'tanh' }),
@@ -212,7 +212,7 @@ async function difference(opened: Opened, name: string, direction: readonly numb
 }
 
 for (const backend of ['js', 'tfjs-node'] as const) {
-  const suite = backend === 'tfjs-node' && !NATIVE ? describe.skip : describe
+  const suite = backend === 'tfjs-node' ? describeWithNative : describe
   suite(`gradients of the engine tfjs: ${backend}`, () => {
     let loaded: LoadedTfjs
     before(async () => {

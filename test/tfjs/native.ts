@@ -2,12 +2,9 @@ import { tfjsBackends } from '../../src/engines/tfjs/probe.js'
 
 const native = tfjsBackends().find(({ name }) => name === 'tfjs-node')!
 
-/** Whether the native binding of TensorFlow.js loads here. */
-export const NATIVE = native.loads
-
 /** A suite that needs the native binding; where that does not load it is skipped and its title says why. */
 export function describeWithNative(title: string, body: () => void): void {
-  if (NATIVE) {
+  if (native.loads) {
     describe(title, body)
     return
   }

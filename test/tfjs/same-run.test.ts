@@ -142,6 +142,14 @@ describeWithNative('the same run in TensorFlow.js and as ONNX', () => {
     expect(Math.max(...moving.map(([, lca]) => Math.abs(lca)))).to.be.above(1e-4)
   })
 
+  it('gives the same LCA in WebAssembly, which has what a dense network needs', async () => {
+    const { tfjs, safetensors, onnx, data } = await runOf('dense')
+    process.env[BACKEND_VARIABLE] = 'wasm'
+    const own = await replayed(data, { checkpoints: tfjs, engine: 'tfjs' })
+    expect(own.manifest.device).to.include({ backend: 'wasm' })
+    expectSame(own, await replayed(data, { checkpoints: safetensors, model: onnx }))
+  })
+
   it('gives the same bits whatever the number of workers', async () => {
     const { tfjs, data } = await runOf('convolutional')
     const one = await replayed(data, { checkpoints: tfjs, engine: 'tfjs', workers: 1 })

@@ -2,12 +2,12 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { expect } from 'chai'
 import { UsageError } from '../../src/errors.js'
-import { SIMPSON } from '../../src/replay/quadrature/simpson.js'
+import type { QuadratureName } from '../../src/replay/quadrature/names.js'
 import { chooseIntervals } from '../../src/verify/choose.js'
-import { verdictOf } from '../../src/verify/compare.js'
-import { fineDistance } from '../../src/verify/fine.js'
+import { badSums, fineDistance } from '../../src/verify/fine.js'
 import { finerTask } from '../../src/verify/finer.js'
 import { locate } from '../../src/verify/locate.js'
+import { verdictOf } from '../../src/verify/verdict.js'
 import { useTempFolder } from '../io/temp-folder.js'
 
 const facts = Array.from({ length: 100 }, (_, interval) => ({
@@ -15,6 +15,28 @@ const facts = Array.from({ length: 100 }, (_, interval) => ({
   residual: interval === 31 ? 5 : 1,
   lca: interval === 77 ? 9 : 2,
 }))
+
+/** A rule in equal parts as textbooks have it, part by part. */
+function byHand(rule: QuadratureName, parts: number, f: (a: number) => number): number {
+  const at = (part: number, share: number): number => f((part + share) / parts)
+  const of: Partial<Record<QuadratureName, (part: number) => number>> = {
+    'first-order': (part) => at(part, 0),
+    trapezoid: (part) => (at(part, 0) + at(part, 1)) / 2,
+    midpoint: (part) => at(part, 0.5),
+  }
+  // over pairs of parts, and over fours
+  const panel = (weights: readonly number[], divisor: number): number => {
+    const width = weights.length - 1
+    return Array.from({ length: parts / width }, (_, i) =>
+      weights.reduce((sum, weight, k) => sum + (weight / divisor) * at(i * width + k, 0), 0),
+    ).reduce((sum, value) => sum + value * width, 0)
+  }
+  const total = (each: (part: number) => number): number =>
+    Array.from({ length: parts }, (_, part) => each(part)).reduce((sum, value) => sum + value, 0)
+  if (rule === 'boole') return panel([7, 32, 12, 32, 7], 90) / parts
+  const simple = of[rule === 'auto' && parts === 1 ? 'trapezoid' : rule]
+  return (simple === undefined ? panel([1, 4, 1], 6) : total(simple)) / parts
+}
 
 describe('the choice of intervals to verify', () => {
   it('has those of the largest residual and the largest LCA, and one of each stretch of the others', () => {
@@ -50,30 +72,75 @@ describe('the choice of intervals to verify', () => {
 
 describe('a verification', () => {
   it('cuts into four times the parts at least, however small the residual is', async () => {
-    const { rule, tolerance, maxSplits } = finerTask(0, 2, { tolerance: 1e-3 })
-    const judge = async (index: number) => {
-      const splits = [{ tensors: [[1], [1]], residual: 0 }]
-      const noiseFloor = () => Promise.resolve(1)
-      return rule.judge({ index, splits, tolerance, restricted: false, noiseFloor })
-    }
+    const own = { quadrature: 'simpson', parts: 2, onOwn: () => undefined } as const
+    const { rule, tolerance, maxSplits } = finerTask(0, own, { tolerance: 1e-3 })
     expect({ tolerance, maxSplits }).to.deep.equal({ tolerance: 1e-5, maxSplits: 64 })
-    const enough = [0, 1, 2].map((index) => SIMPSON.level(index).splits >= 8)
+    const enough = [0, 1, 2].map((index) => rule.level(index).splits >= 8)
     expect(enough).to.deep.equal([false, false, true])
     for (const index of [0, 1, 2]) {
-      const { converged, stop } = await judge(index)
+      const tensors = [
+        [1],
+        [1],
+        ...rule
+          .level(index)
+          .compared.slice(1)
+          .map(() => [1]),
+      ]
+      const noiseFloor = () => Promise.resolve(1)
+      const question = { index, splits: [{ tensors, residual: 0 }], tolerance, restricted: false, noiseFloor }
+      const { converged, stop } = await rule.judge(question)
       expect(converged || stop).to.equal(enough[index])
     }
-    expect(finerTask(0, 32, { tolerance: 1e-3 }).maxSplits).to.equal(64)
+    expect(finerTask(0, { ...own, parts: 32 }, { tolerance: 1e-3 }).maxSplits).to.equal(64)
   })
 
-  it('tells what the residuals allow from what they do not', () => {
-    const stated = { stored: 0.04, recomputed: 0.01 }
-    expect([0.001, 0.05, 0.051].map((distance) => verdictOf(distance, 0.001, stated))).to.deep.equal([
-      'agrees',
-      'imprecise',
-      'differs',
-    ])
-    expect(verdictOf(Infinity, 0.001, stated)).to.equal('differs')
+  const RULES_AND_PARTS = [
+    ['first-order', 1],
+    ['trapezoid', 1],
+    ['trapezoid', 8],
+    ['midpoint', 1],
+    ['midpoint', 4],
+    ['simpson', 2],
+    ['simpson', 16],
+    ['boole', 4],
+    ['boole', 8],
+    ['auto', 1],
+    ['auto', 4],
+  ] as const
+  for (const [quadrature, parts] of RULES_AND_PARTS)
+    it(`does what the run did again on its way: ${quadrature} in ${parts}`, async () => {
+      let own: number | undefined
+      const onOwn = (lca: readonly (readonly number[])[]): void => {
+        own = lca[0]![0]
+      }
+      const { rule } = finerTask(0, { quadrature, parts, onOwn }, { tolerance: 1e-3 })
+      // the integral of e^3a over a single parameter that moves by 1
+      const gradient = (a: number): number => Math.exp(3 * a)
+      const sums: number[] = []
+      for (let index = 0; own === undefined; index += 1) {
+        const level = rule.level(index)
+        sums.push(level.points.reduce((sum, { a }) => sum + gradient(a), 0))
+        const combine = (coefficients: readonly number[]): number =>
+          [gradient(0), gradient(1), ...sums].reduce(
+            (sum, value, i) => sum + value * (coefficients[i] ?? 0),
+            0,
+          )
+        const tensors = [level.integral, ...level.compared].map((coefficients) => [combine(coefficients)])
+        const question = { index, tolerance: 1, restricted: false, noiseFloor: () => Promise.resolve(0) }
+        await rule.judge({ ...question, splits: [{ tensors, residual: 1 }] })
+      }
+      expect(own).to.be.closeTo(byHand(quadrature, parts, gradient), 1e-12)
+    })
+
+  it('tells an integral that needs finer parts from numbers that the run does not give', () => {
+    const evidence = { tolerance: 1e-3, rounding: 1e-5, residuals: 0.01, reproduced: 1e-6 }
+    const verdict = (changes: object): string => verdictOf({ ...evidence, distance: 0.02, ...changes })
+    expect(verdict({ distance: 1e-3 })).to.equal('agrees')
+    expect(verdict({})).to.equal('imprecise')
+    expect(verdict({ reproduced: 1e-4 })).to.equal('differs')
+    expect(verdict({ reproduced: Infinity })).to.equal('differs')
+    expect(verdict({ reproduced: NaN })).to.equal('imprecise')
+    expect(verdict({ reproduced: NaN, distance: 0.021 })).to.equal('differs')
   })
 
   it('correlates values of all tensors, and finds the largest difference, also where one is no number', () => {
@@ -109,6 +176,16 @@ describe('a verification', () => {
     expect(() => fineDistance(new Map([['a', [1]]]), recomputed, names, 'units')).to.throw(
       /1 values of a instead of 2/,
     )
+  })
+})
+
+describe('sums of units and parameters', () => {
+  it('are those of their tensors, but for rounding', () => {
+    const values = new Map([['a', Float32Array.of(0.1, -0.3)]])
+    expect(badSums('parameters', values, new Map([['a', 0.1 - 0.3]]))).to.deep.equal([])
+    expect(badSums('units', values, new Map([['a', 0.1 - 0.3]]))).to.deep.equal(['a'])
+    expect(badSums('parameters', values, new Map([['a', -0.2001]]))).to.deep.equal(['a'])
+    expect(badSums('parameters', values, new Map())).to.deep.equal(['a'])
   })
 })
 

@@ -8,6 +8,7 @@ import type { FloatArray } from '../../tensor.js'
 import type { Engine } from '../engine.js'
 import { openOnnxRuntimeEngine } from '../onnxruntime.js'
 import { providersOf } from '../session-options.js'
+import { DEVICE_FORMS } from './forms.js'
 import type { Device } from './names.js'
 import { probeGraph } from './probe-graph.js'
 import type { ProbeGraph } from './probe-graph.js'
@@ -34,7 +35,7 @@ async function probe(device: Device): Promise<ProbeMessage> {
   const backends = listSupportedBackends().map(({ name }) => name)
   const missing = providersOf(device).filter((name) => !backends.includes(name))
   if (missing.length > 0) return { failure: 'not built in', backends }
-  const graph = probeGraph(device === 'cpu' ? 'cpu' : 'webgpu')
+  const graph = probeGraph(DEVICE_FORMS[device])
   const expected = await resultsOn('cpu', graph)
   if (device === 'cpu') return { error: 0, ms: expected.ms, placement: undefined }
   const got = await resultsOn(device, graph)

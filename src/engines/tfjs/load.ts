@@ -18,9 +18,10 @@ export interface LoadedTfjs {
   readonly gpu: boolean
 }
 
-/** What the packages with a native binding add. */
-interface NativeTf extends Tf {
-  readonly node?: { nodeBackend?: () => { binding?: { TF_Version?: string }; isUsingGpuDevice?: boolean } }
+/** What a backend with a native binding holds. */
+interface NativeBackend {
+  readonly binding?: { readonly TF_Version?: string }
+  readonly isUsingGpuDevice?: boolean
 }
 
 /** Of TensorFlow's own messages only errors are shown: the others would stand between lines of progress. */
@@ -44,7 +45,7 @@ export async function loadTfjs(name: TfjsBackendName, threads?: number): Promise
       `${wanted} ${version} does not start${ready === false ? '' : `: ${oneLine(ready)}`}; reinstall it: ${installLine(name)}`,
     )
   await tf.ready()
-  const native = backend === 'tensorflow' ? (tf as NativeTf).node?.nodeBackend?.() : undefined
+  const native = backend === 'tensorflow' ? (tf.backend() as NativeBackend) : undefined
   const tensorflow = native?.binding?.TF_Version
   return {
     tf,

@@ -1,6 +1,6 @@
 import type { LayersModel, SymbolicTensor } from '@tensorflow/tfjs'
 import { classAxis } from '../../autodiff/losses/class-axis.js'
-import type { LossSpec, TargetNeed } from '../../autodiff/losses.js'
+import type { TargetNeed } from '../../autodiff/losses.js'
 import { IGNORE_INDEX } from '../../autodiff/losses/spec.js'
 import { UnsupportedModelError, UsageError } from '../../errors.js'
 import type { Dim, NamedValue, Shape } from '../../onnx/graph.js'
@@ -11,9 +11,7 @@ import type { Tf } from './load.js'
 import { crossEntropy, negativeLogLikelihood } from './losses/classes.js'
 import { binaryCrossEntropy, meanSquaredError, ownValues } from './losses/elements.js'
 import type { Loss } from './losses/terms.js'
-
-/** The losses that TensorFlow.js computes; one in an ONNX file is not among them. */
-export type TfjsLossSpec = Exclude<LossSpec, { kind: 'graph' }>
+import type { TfjsLossSpec } from './setup.js'
 
 /** A loss of a network: how it is computed, and what it compares the prediction with. */
 export interface NetworkLoss {

@@ -1,7 +1,6 @@
 import type { LayersModel, Tensor, Variable } from '@tensorflow/tfjs'
 import { commonBatch } from '../../autodiff/batch.js'
 import type { TargetNeed } from '../../autodiff/losses.js'
-import type { Settings } from '../../autodiff/rule.js'
 import { UnsupportedModelError } from '../../errors.js'
 import type { Dim, NamedValue } from '../../onnx/graph.js'
 import { finalActivation, statefulLayer } from './ending.js'
@@ -9,10 +8,11 @@ import { batchNormLayers, setStatistics, ownersOf } from './layers.js'
 import type { Layer, Owner } from './layers.js'
 import type { Tf } from './load.js'
 import { judgedOutput, lossOf, shapeOf } from './loss.js'
-import type { Output, TfjsLossSpec } from './loss.js'
+import type { Output } from './loss.js'
 import type { Loss } from './losses/terms.js'
 import { buildModel } from './model.js'
 import type { NetworkFile } from './model.js'
+import type { NetworkChoices } from './setup.js'
 
 /** A network of TensorFlow.js with its loss, ready to be differentiated. */
 export interface TfjsNetwork {
@@ -32,11 +32,6 @@ export interface TfjsNetwork {
   readonly notes: readonly string[]
   /** What the loss judges, for inputs in the model's order; only BatchNormalization may behave as in training. */
   readonly predict: (inputs: Tensor[]) => Tensor
-}
-
-export interface NetworkChoices {
-  readonly loss: TfjsLossSpec
-  readonly batchNorm: Settings['batchNorm']
 }
 
 /** The symbol of an open batch axis. */

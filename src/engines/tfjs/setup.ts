@@ -1,5 +1,14 @@
-import type { NetworkChoices } from './network.js'
+import type { LossSpec } from '../../autodiff/losses.js'
+import type { Settings } from '../../autodiff/rule.js'
 import type { TfjsBackendName } from './packages.js'
+
+/** The losses that TensorFlow.js computes; one in an ONNX file is not among them. */
+export type TfjsLossSpec = Exclude<LossSpec, { kind: 'graph' }>
+
+export interface NetworkChoices {
+  readonly loss: TfjsLossSpec
+  readonly batchNorm: Settings['batchNorm']
+}
 
 /** How the engine tfjs is made, in plain data that other processes can be handed. */
 export interface TfjsSetup extends NetworkChoices {

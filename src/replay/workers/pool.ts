@@ -1,4 +1,5 @@
 import type { Placement } from '../../engines/devices/placement.js'
+import { lacksFloat16 } from '../../engines/devices/precision.js'
 import { DeviceError, EngineError } from '../../errors.js'
 import { ArrayFile, withFiles, writeFile } from '../store/array-file.js'
 import { CHUNK } from '../store/layout.js'
@@ -312,6 +313,8 @@ export class WorkerPool implements Evaluator {
 function errorOf({ message, memory, expected, device }: Failure): Error {
   if (device) return new DeviceError(message)
   if (memory) return new WorkerMemoryError(message)
+  const refused = lacksFloat16(message)
+  if (refused !== undefined) return refused
   return expected ? new EngineError(message) : new Error(message)
 }
 
