@@ -77,6 +77,10 @@ export default tseslint.config(
           selector: "ImportDeclaration[source.value='zod'] > ImportSpecifier",
           message: 'import * as z: what is not used of the object z stays in the bundle, half a megabyte',
         },
+        {
+          selector: "ImportDeclaration[source.value='onnxruntime-node']",
+          message: 'import from src/engines/runtime.ts, which keeps ONNX Runtime from reporting sessions',
+        },
       ],
     },
   },

@@ -1,4 +1,4 @@
-import { Tensor } from 'onnxruntime-node'
+import { Tensor } from '../../src/engines/runtime.js'
 import { DENOMINATORS, NUMERATORS } from '../../src/autodiff/differentiate.js'
 import type { GradientGraph } from '../../src/autodiff/differentiate.js'
 import { openArrayFile } from '../../src/data/array-files.js'

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { InferenceSession, Tensor } from '../../src/engines/runtime.js'
 import { DENOMINATORS, differentiate } from '../../src/autodiff/differentiate.js'
 import type { GradientGraph } from '../../src/autodiff/differentiate.js'
 import { sessionOptions } from '../../src/engines/session-options.js'

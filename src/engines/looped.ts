@@ -1,4 +1,4 @@
-import { Tensor } from 'onnxruntime-node'
+import { Tensor } from './runtime.js'
 import { GROUP } from '../autodiff/looped.js'
 import { EngineError, reasonOf, RetrogradError } from '../errors.js'
 import { elementCount } from '../tensor.js'

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { InferenceSession } from 'onnxruntime-node'
+import { InferenceSession } from './runtime.js'
 import { DeviceError, reasonOf } from '../errors.js'
 import type { Device } from './devices/names.js'
 import { operatorList, readPlacement } from './devices/placement.js'

@@ -1,4 +1,4 @@
-import type { InferenceSession } from 'onnxruntime-node'
+import type { InferenceSession } from './runtime.js'
 import type { Device } from './devices/names.js'
 
 /** ONNX Runtime logs warnings about graphs to stderr; only errors are shown. */

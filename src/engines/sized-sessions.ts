@@ -1,5 +1,5 @@
-import { Tensor } from 'onnxruntime-node'
-import type { InferenceSession } from 'onnxruntime-node'
+import { Tensor } from './runtime.js'
+import type { InferenceSession } from './runtime.js'
 import { deviceGraph } from '../autodiff/device-graph.js'
 import { EngineError } from '../errors.js'
 import type { Graph } from '../onnx/graph.js'

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { expect } from 'chai'
-import { Tensor } from 'onnxruntime-node'
+import { Tensor } from '../../src/engines/runtime.js'
 import type { Device } from '../../src/engines/devices/names.js'
 import { MeasuredSession } from '../../src/engines/measured-session.js'
 import { DeviceError } from '../../src/errors.js'

@@ -1,4 +1,4 @@
-import { env, InferenceSession, Tensor } from 'onnxruntime-node'
+import { env, InferenceSession, Tensor } from '../../src/engines/runtime.js'
 import type { Graph } from '../../src/onnx/graph.js'
 import { encodeModel } from '../../src/onnx/write.js'
 import type { DType } from '../../src/tensor.js'

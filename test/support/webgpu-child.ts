@@ -1,5 +1,5 @@
 /** Computes gradients on WebGPU, as the process that forked it asks for; or tries whether that can be had ('probe'). */
-import { InferenceSession } from 'onnxruntime-node'
+import { InferenceSession } from '../../src/engines/runtime.js'
 import { evaluate } from '../../src/engines/create.js'
 import { openOnnxRuntimeEngine } from '../../src/engines/onnxruntime.js'
 import { sessionOptions } from '../../src/engines/session-options.js'

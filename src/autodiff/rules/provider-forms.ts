@@ -69,6 +69,17 @@ function leftBranch(c: RewriteContext, alpha: number): string {
   return f.sub(f.call('Exp', alpha === 1 ? negative : f.div(negative, alpha)), 1)
 }
 
+const BROADCAST_POWER = KERNEL_MISTAKES.Pow!
+
+/** Of integers in int32, else as the kernel needs it. */
+const power: ProviderForm = {
+  applies: (...at) => narrowed.applies(...at) || BROADCAST_POWER.applies(...at),
+  rewrite: (c) => {
+    const integers = [0, 1].some((input) => isInt64(c.builder, c.x(input)))
+    return (integers ? narrowed : BROADCAST_POWER).rewrite(c)
+  },
+}
+
 /**
  * The remainder of integers, of which WebGPU has no kernel: r = a - trunc(a / b) b has the sign of a (fmod), and that of
  * r + b has the sign of b, as Mod 13 wants it.
@@ -88,6 +99,7 @@ const remainder: ProviderForm = {
 const FORMS: Readonly<Record<string, ProviderForm>> = {
   ...Object.fromEntries(INT64_ARITHMETIC.split(' ').map((op) => [op, narrowed])),
   ...KERNEL_MISTAKES,
+  Pow: power,
   Mod: remainder,
   // the type is known: Cast 13
   CastLike: {

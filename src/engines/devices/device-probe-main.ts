@@ -2,7 +2,7 @@
  * A child process that tries a device: it computes a small gradient there and on the CPU, and tells how far they are apart.
  * A driver that crashes or hangs takes this process with it, not the caller's.
  */
-import { env, listSupportedBackends } from 'onnxruntime-node'
+import { env, listSupportedBackends } from '../runtime.js'
 import { reasonOf } from '../../errors.js'
 import type { FloatArray } from '../../tensor.js'
 import type { Engine } from '../engine.js'

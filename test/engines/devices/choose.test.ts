@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { listSupportedBackends } from 'onnxruntime-node'
+import { listSupportedBackends } from '../../../src/engines/runtime.js'
 import { builtFor, THIS_MACHINE } from '../../../src/engines/devices/build.js'
 import type { Machine } from '../../../src/engines/devices/build.js'
 import { autoOrder, chooseDevice } from '../../../src/engines/devices/choose.js'
