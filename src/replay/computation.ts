@@ -147,7 +147,5 @@ function checkSplits({ quadrature = 'simpson', maxSplits }: RunOptions): void {
 
 /** Several workers would each measure for themselves, and disturb each other: they run micro-batches one by one. */
 function withWay(setup: EngineSetup, loops: boolean | undefined): EngineSetup {
-  return setup.engine === 'tfjs' || setup.looped === undefined || loops === undefined
-    ? setup
-    : { ...setup, loops }
+  return setup.engine === 'tfjs' || loops === undefined ? setup : { ...setup, loops }
 }
