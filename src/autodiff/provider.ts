@@ -1,6 +1,7 @@
 import { GraphBuilder } from '../onnx/builder.js'
 import { prune } from '../onnx/finish.js'
 import type { Graph, Node } from '../onnx/graph.js'
+import { lowered } from '../onnx/lower.js'
 import { subgraphNames, withSubgraphs } from '../onnx/subgraph.js'
 import { holdKnown } from './known-values.js'
 import { rewriteNode } from './rewriting.js'
@@ -20,7 +21,8 @@ const FORMS = { cpu: QUICK_FORMS, cuda: CUDA_FORMS, webgpu: PROVIDER_FORMS }
 export function adaptToProvider(graph: Graph, settings: Settings): Graph {
   const builder = new GraphBuilder({ ...graph, nodes: [] })
   builder.reserve(graph.nodes)
-  return adapted(graph, builder, settings)
+  const found = adapted(graph, builder, settings)
+  return settings.forms === 'cuda' ? lowered(found) : found
 }
 
 function adapted(graph: Graph, builder: GraphBuilder, settings: Settings): Graph {

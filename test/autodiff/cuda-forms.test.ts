@@ -4,8 +4,10 @@ import type { GradientGraph } from '../../src/autodiff/differentiate.js'
 import { loopedGradient } from '../../src/autodiff/looped.js'
 import type { Settings } from '../../src/autodiff/rule.js'
 import { createEngine } from '../../src/engines/create.js'
-import type { SplitData } from '../../src/engines/engine.js'
+import type { SamplesInMemory, SplitData } from '../../src/engines/engine.js'
+import { lowered } from '../../src/onnx/lower.js'
 import { readModel } from '../../src/onnx/read.js'
+import { opsetOf } from '../../src/onnx/graph.js'
 import type { Graph } from '../../src/onnx/graph.js'
 import { withSubgraphs } from '../../src/onnx/subgraph.js'
 import { describeWithShared } from '../shared.js'
@@ -38,6 +40,22 @@ const CHOICES: readonly Choices[] = (['running', 'batch'] as const).flatMap((bat
   (['float32', 'float16'] as const).map((precision) => ({ batchNorm, precision })),
 )
 
+/** What the demo's network has in its own opset: newer versions of operators than there are kernels for. */
+const AT_OPSET_20 = [
+  'Pad(float32, int64)',
+  'ReduceMax(float32, int64)',
+  'Equal(int64, int64)',
+  'Equal(float32, float32)',
+]
+
+function samples(count: number): SamplesInMemory {
+  return {
+    dtype: 'float32',
+    sampleShape: [4],
+    data: Float32Array.from({ length: count }, (_, i) => Math.sin(i * i)),
+  }
+}
+
 describe('what the CUDA provider lacks', () => {
   it('is told by operator, opset and type, in bodies too, but not of shapes', () => {
     const body: Graph = graphOf({
@@ -65,12 +83,77 @@ describe('what the CUDA provider lacks', () => {
   it('is in the forms for the CPU, so that the table tells something', async () => {
     const gradient = await gradientOf('fixtures/mnist-lenet/model.onnx', CHOICES[0]!, 'cpu')
     const cuda = await gradientOf('fixtures/mnist-lenet/model.onnx', CHOICES[0]!)
-    expect(new Set(missing(gradient))).to.deep.equal(new Set(['MaxUnpool(float32, int64)']))
+    expect(new Set(missing(gradient))).to.deep.equal(new Set(['MaxUnpool(float32, int64)', ...AT_OPSET_20]))
     expect(missing(cuda)).to.deep.equal([])
   })
 })
 
 describe('forms for CUDA', () => {
+  for (const opset of [19, 20, 21, 22, 23])
+    it(`are in an opset that its provider has kernels for, of a network in opset ${opset}`, async () => {
+      const model = await readModel('fixtures/mnist-lenet/model.onnx')
+      const newer = { ...model, opsets: new Map([...model.opsets, ['', opset]]) }
+      const parameters = [...model.initializers].flatMap(([name, { literal, dtype }]) =>
+        literal !== true && dtype === 'float32' ? [name] : [],
+      )
+      const options = { parameters, loss: { kind: 'cross-entropy' } } as const
+      const cuda = differentiate(newer, { ...options, forms: 'cuda' })
+      expect(missing(cuda)).to.deep.equal([])
+      expect(opsetOf(cuda.graph)).to.equal(18)
+      await (await createEngine(cuda, { threads: 1 })).close()
+    })
+
+  it('compute Gelu in older operators, both ways', async () => {
+    for (const approximate of ['none', 'tanh']) {
+      const graph = graphOf({
+        inputs: [input('x', ['batch', 4])],
+        outputs: ['y'],
+        initializers: { w: tensor('float32', [4], [1, -2, 0.5, 3]) },
+        nodes: [node('Mul', ['x', 'w'], 'z'), node('Gelu', ['z'], 'y', { approximate })],
+      })
+      const model = { ...graph, opsets: new Map([['', 20]]) }
+      const split: SplitData = {
+        samples: 5,
+        inputs: new Map([['x', samples(20)]]),
+        target: samples(20),
+      }
+      const found = await Promise.all(
+        (['cpu', 'cuda'] as const).map(async (forms) => {
+          const gradient = differentiate(model, { parameters: ['w'], loss: { kind: 'mse' }, forms })
+          expect(opsetOf(gradient.graph)).to.equal(forms === 'cuda' ? 18 : 20)
+          const engine = await createEngine(gradient, { threads: 1 })
+          const batch = { start: 0, count: 5, size: 5 }
+          const result = await engine.run(new Map([['w', Float32Array.of(1, -2, 0.5, 3)]]), split, batch)
+          const values = [result.numerator, ...result.gradient('w')!]
+          await engine.close()
+          return values
+        }),
+      )
+      found[0]!.forEach((value, i) => {
+        expect(found[1]![i]).to.be.closeTo(value, 1e-5 * Math.abs(value))
+      })
+    }
+  })
+
+  it('keep a newer opset where something means another thing there', () => {
+    const made = (op: string, settings = {}): number => {
+      const graph = {
+        ...graphOf({
+          inputs: [input('x', [1, 1, 4, 4])],
+          outputs: ['y'],
+          nodes: [node(op, ['x'], 'y', settings)],
+        }),
+      }
+      return opsetOf(lowered({ ...graph, opsets: new Map([['', 22]]) }))
+    }
+    expect(made('Gelu')).to.equal(22)
+    expect(made('Pad', { mode: 'wrap' })).to.equal(22)
+    expect(made('AveragePool', { kernel_shape: [2, 2], dilations: [2, 2] })).to.equal(22)
+    expect(made('Cast', { to: 1, saturate: 0 })).to.equal(22)
+    expect(made('Cast', { to: 1 })).to.equal(18)
+    expect(made('AveragePool', { kernel_shape: [2, 2] })).to.equal(18)
+  })
+
   it('compute an identity matrix in float32 where the network is in float16', async () => {
     const model = graphOf({
       inputs: [input('x', ['batch', 3])],

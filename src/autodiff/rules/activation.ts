@@ -52,14 +52,28 @@ export function normalDistribution(f: Formula, x: string): string {
   return f.add(f.mul(f.call('Erf', f.mul(x, Math.SQRT1_2)), 0.5), 0.5)
 }
 
+const TANH_SCALE = Math.sqrt(Math.fround(2 / Math.PI))
+const TANH_CUBIC = Math.fround(0.044715)
+
+/** 2 z = 2 k (x + a x^3) */
+function twiceTanhArgument(f: Formula, x: string): string {
+  return f.mul(x, f.add(f.mul(f.square(x), 2 * TANH_SCALE * TANH_CUBIC), 2 * TANH_SCALE))
+}
+
+/** Gelu in older operators: x F(x), or x sigmoid(2 z) where it is approximated by tanh. */
+export function geluOf(f: Formula, x: string, approximate: string): string {
+  return approximate === 'tanh'
+    ? f.mul(x, f.call('Sigmoid', twiceTanhArgument(f, x)))
+    : f.mul(x, normalDistribution(f, x))
+}
+
 /**
  * y = x (1 + tanh z) / 2 = x s, z = k (x + a x^3) and s = sigmoid(2 z): s (1 + (1 - s) x 2 z'), where
  * x z' = k (x + 3 a x^3) = 3 z - 2 k x. The constants are float32 in whatever type, as in Gelu's function body.
  */
 function tanhGeluSlope(f: Formula, x: string): string {
-  const [k, a] = [Math.sqrt(Math.fround(2 / Math.PI)), Math.fround(0.044715)]
-  const twice = f.mul(x, f.add(f.mul(f.square(x), 2 * k * a), 2 * k))
+  const twice = twiceTanhArgument(f, x)
   const s = f.call('Sigmoid', twice)
-  const growth = f.sub(f.mul(twice, 3), f.mul(x, 4 * k))
+  const growth = f.sub(f.mul(twice, 3), f.mul(x, 4 * TANH_SCALE))
   return f.mul(s, f.add(f.mul(f.sub(1, s), growth), 1))
 }
