@@ -14,9 +14,10 @@ export async function openEngine(setup: EngineSetup, options: SessionSettings): 
     const { openTfjsEngine } = await import('./tfjs/engine.js')
     return openTfjsEngine(setup, options.threads)
   }
-  const { model, program, device, strict, looped } = setup
+  const { model, program, device, strict, looped, loops } = setup
   const settings = { ...options, placing: { device, strict } }
   const each = (): Promise<Engine> => openOnnxRuntimeEngine(model, program, settings)
-  if (looped === undefined) return each()
-  return QuickerEngine.of(each, () => openLoopedEngine(looped, program, settings))
+  if (looped === undefined || loops === false) return each()
+  const inGraph = (): Promise<Engine> => openLoopedEngine(looped, program, settings)
+  return loops === true ? inGraph() : QuickerEngine.of(each, inGraph)
 }
