@@ -24,6 +24,8 @@ export interface SessionSettings {
    * a run ever holds, since blocks are taken by the power of two.
    */
   readonly keepMemory?: boolean
+  /** A folder for files of a session's own, which its owner clears; by default that of the system for temporary files. */
+  readonly scratch?: string
   /** Measures every node until the session's `endProfiling`, into a file whose path begins so. */
   readonly profilePrefix?: string
 }

@@ -211,6 +211,7 @@ class Run {
     const { threads, keepBytes } = this.sizing
     const setup = {
       store: store.folder,
+      scratch: shared,
       engine,
       fixedBatch: typeof network.gradient.batch === 'number',
       threads,

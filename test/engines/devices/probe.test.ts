@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { adapterOf } from '../../../src/engines/devices/adapter.js'
@@ -33,6 +33,19 @@ describe('the probe of a device', () => {
       const result = await probe('webgpu', { main: program(text), limit: 500 })
       expect('obstacle' in result && result.obstacle.reason).to.match(reason)
     }
+  })
+
+  it('leaves no files of a process that hangs', async () => {
+    const main = program(`import { writeFileSync } from 'node:fs'
+      process.on('message', ({ scratch }) => {
+        writeFileSync(scratch + '/profile', '')
+        process.send({ failure: scratch })
+        setInterval(() => {}, 1000)
+      })`)
+    const result = await probe('webgpu', { main, limit: 1000 })
+    const folder = 'obstacle' in result ? result.obstacle.reason : ''
+    expect(folder).to.match(/retrograd-probe-/)
+    expect(existsSync(folder)).to.equal(false)
   })
 
   it('does not take for the device what the CPU computed', async () => {
