@@ -37,6 +37,7 @@ const FACTS: DoctorFacts = {
   engines: [
     { name: 'onnxruntime', available: true, version: '1.30.0' },
     { name: 'tfjs, tfjs-node', available: false, reason: 'not installed' },
+    { name: 'tfjs, wasm', available: true, version: '4.22.0', tensorflow: '2.9.1', gpu: true },
   ],
 }
 
@@ -57,6 +58,7 @@ describe('retrograd doctor', () => {
       "  ✗ coreml  its numbers are wrong: they are not near the CPU's",
       '  ✓ onnxruntime      1.30.0',
       '  ✗ tfjs, tfjs-node  not installed',
+      '  ✓ tfjs, wasm       4.22.0, TensorFlow 2.9.1, on a GPU',
     ])
   })
 
