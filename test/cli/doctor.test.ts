@@ -94,6 +94,7 @@ describeWithWebgpu('retrograd doctor with a Vulkan driver', () => {
     expect(webgpu.adapter).to.match(/SwiftShader/)
     expect(webgpu.error).to.be.within(0, 1e-5)
     expect(webgpu.ms).to.be.greaterThan(0)
+    expect(webgpu.nodesOnDevice).to.be.greaterThan(0.9 * webgpu.nodes!)
     // a program on the CPU is no device to be chosen
     expect(auto).to.not.equal('webgpu')
   })

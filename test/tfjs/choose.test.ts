@@ -7,7 +7,7 @@ import type { Packages } from '../../src/engines/tfjs/choose.js'
 import type { LoadedTfjs } from '../../src/engines/tfjs/load.js'
 import { TFJS_PACKAGES } from '../../src/engines/tfjs/packages.js'
 import type { TfjsBackendName } from '../../src/engines/tfjs/packages.js'
-import { tfjsBackends } from '../../src/engines/tfjs/probe.js'
+import { tfjsBackends, tryBackend } from '../../src/engines/tfjs/probe.js'
 import { DeviceError, UsageError } from '../../src/errors.js'
 import { newFolder, removeFolders } from '../cli/command.js'
 import { rejection } from '../support/rejection.js'
@@ -119,9 +119,9 @@ describe('the trial of a way to run TensorFlow.js', () => {
     it(`is told of where its process ${what}`, () => {
       const program = join(newFolder(), 'trial.mjs')
       writeFileSync(program, text)
-      const [, , wasm] = tfjsBackends({ program, timeout: 300 })
+      const wasm = tryBackend('wasm', { program, timeout: 300 })
       expect(wasm).to.deep.include({ installed: true, loads: false })
-      expect(wasm!.reason).to.match(reason)
+      expect(wasm.reason).to.match(reason)
     })
 })
 

@@ -33,16 +33,18 @@ export interface Trial {
   readonly timeout?: number
 }
 
-/** Which ways of running TensorFlow.js can be used here. Each is tried in a process of its own: a library may abort. */
-export function tfjsBackends(trial: Trial = {}): TfjsBackendReport[] {
-  return TFJS_BACKENDS.map((name): TfjsBackendReport => {
-    const { package: wanted } = TFJS_PACKAGES[name]
-    const version = installedVersion(wanted)
-    if (version !== undefined)
-      return { name, package: wanted, installed: true, version, ...probe(name, trial) }
-    const reason = `not installed: ${INSTALL_LINE.replace('@tensorflow/tfjs-node', wanted)}`
-    return { name, package: wanted, installed: false, loads: false, reason }
-  })
+/** Which ways of running TensorFlow.js can be used here. */
+export function tfjsBackends(): TfjsBackendReport[] {
+  return TFJS_BACKENDS.map((name) => tryBackend(name))
+}
+
+/** Whether one way can be used. It is tried in a process of its own: a library may abort. */
+export function tryBackend(name: TfjsBackendName, trial: Trial = {}): TfjsBackendReport {
+  const { package: wanted } = TFJS_PACKAGES[name]
+  const version = installedVersion(wanted)
+  if (version !== undefined) return { name, package: wanted, installed: true, version, ...probe(name, trial) }
+  const reason = `not installed: ${INSTALL_LINE.replace('@tensorflow/tfjs-node', wanted)}`
+  return { name, package: wanted, installed: false, loads: false, reason }
 }
 
 const PROGRAM = fileURLToPath(new URL('./probe-main.js', import.meta.url))

@@ -6,7 +6,6 @@ import type { Device } from '../../../src/engines/devices/names.js'
 import { probe } from '../../../src/engines/devices/probe.js'
 import { whyNot } from '../../../src/engines/devices/why-not.js'
 import { newFolder, removeFolders } from '../../cli/command.js'
-import { describeWithWebgpu, withVulkanDriver } from './swiftshader.js'
 
 /** A program that answers, or doesn't, in a probe's stead. */
 function program(text: string): string {
@@ -140,16 +139,5 @@ describe('the adapter', () => {
       name: 'GeForce',
       software: false,
     })
-  })
-})
-
-describeWithWebgpu('the probe of WebGPU', () => {
-  it('computes there what the CPU computes, and knows a software adapter', async () => {
-    const result = await withVulkanDriver(() => probe('webgpu'))
-    if ('obstacle' in result) throw new Error(result.obstacle.reason)
-    expect(result.error).to.be.within(0, 1e-5)
-    expect(result.adapter.software).to.equal(true)
-    expect(result.adapter.name).to.match(/SwiftShader/)
-    expect(result.placement!.onDevice).to.be.greaterThan(0.9 * result.placement!.nodes)
   })
 })
