@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import { DeviceError } from '../../src/errors.js'
@@ -131,6 +131,31 @@ describeWithWebgpu('a replay on WebGPU', () => {
       const facts = manifest.device as { placement: { ms: number; nodes: number } }
       expect(facts.placement).to.deep.include({ ms: placement.ms, nodes: placement.nodes })
     })
+  })
+
+  it('profiles in its own folder, so that killed workers leave nothing among the temporary files', async () => {
+    const options = optionsOf(recorded(), { device: 'webgpu' })
+    const [temporary, before] = [newFolder(), process.env.TMPDIR]
+    const seen = { own: 0, temporary: 0 }
+    const count = (folder: string): number =>
+      existsSync(folder)
+        ? readdirSync(folder, { recursive: true }).filter((name) => String(name).includes('profile')).length
+        : 0
+    const watch = setInterval(() => {
+      seen.own += count(options.out)
+      seen.temporary += readdirSync(temporary).filter((name) => !name.includes('probe')).length
+    }, 2)
+    try {
+      process.env.TMPDIR = temporary
+      await withVulkanDriver(() => runReplay(options, {}))
+    } finally {
+      clearInterval(watch)
+      if (before === undefined) delete process.env.TMPDIR
+      else process.env.TMPDIR = before
+    }
+    expect(seen.own).to.be.above(0)
+    expect(seen.temporary).to.equal(0)
+    expect(count(options.out)).to.equal(0)
   })
 
   it('ends with exit code 3 where an operator would run elsewhere and may not', async () => {
