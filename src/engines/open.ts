@@ -1,5 +1,4 @@
 import type { Engine } from './engine.js'
-import { openLoopedEngine } from './looped.js'
 import { openOnnxRuntimeEngine } from './onnxruntime.js'
 import { QuickerEngine } from './quicker.js'
 import type { SessionSettings } from './session-options.js'
@@ -18,6 +17,7 @@ export async function openEngine(setup: EngineSetup, options: SessionSettings): 
   const settings = { ...options, placing: { device, strict } }
   const each = (): Promise<Engine> => openOnnxRuntimeEngine(model, program, settings)
   if (looped === undefined || loops === false) return each()
+  const { openLoopedEngine } = await import('./looped.js')
   const inGraph = (): Promise<Engine> => openLoopedEngine(looped, program, settings)
   return loops === true ? inGraph() : QuickerEngine.of(each, inGraph)
 }
