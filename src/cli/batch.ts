@@ -9,6 +9,7 @@ import type { Job, RunRecord } from '../batch/loop.js'
 import { planBatch } from '../batch/plan.js'
 import type { Plan } from '../batch/plan.js'
 import { EXIT, RetrogradError, UsageError } from '../errors.js'
+import { printable } from '../printable.js'
 import { renderEstimates, totalOf } from './batch-estimates.js'
 import type { EstimateRow } from './batch-estimates.js'
 import { BATCH_TABLE, givenOptions, readOptionsOf, SHARED_OPTIONS } from './batch-options.js'
@@ -87,7 +88,7 @@ async function batch(argv: BatchArguments): Promise<number> {
   const config = await configOf(argv.runs)
   const given = { options: givenOptions(argv), ...(argv.out !== undefined && { out: argv.out }) }
   const plan = await planBatch(config, given, BATCH_TABLE)
-  for (const note of plan.notes) process.stderr.write(`· ${note}\n`)
+  for (const note of plan.notes) process.stderr.write(`· ${printable(note)}\n`)
   const jobs = await jobsOf(plan)
   return argv.dryRun ? dryRun(jobs, argv) : replayAll(jobs, plan.out, argv)
 }
@@ -182,7 +183,7 @@ function eventsOf(display: BatchDisplay) {
     },
     // what holds for one run mostly holds for all of them
     onNote: ({ name }: Job['run'], note: string) => {
-      if (!told.has(note)) display.line(`· ${name}: ${note}`)
+      if (!told.has(note)) display.line(`· ${name}: ${printable(note)}`)
       told.add(note)
     },
     onProgress: display.update.bind(display),

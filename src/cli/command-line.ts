@@ -1,6 +1,7 @@
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { EXIT, RetrogradError } from '../errors.js'
+import { printable } from '../printable.js'
 import { VERSION } from '../version.js'
 import { withCommands } from './commands.js'
 
@@ -24,7 +25,7 @@ const parser = withCommands(yargs(hideBin(process.argv)))
   .fail((message: string, error: Error | undefined) => {
     // a YError is a complaint of the parser's own; any other error is a command's
     if (error !== undefined && error.name !== 'YError') throw error
-    process.stderr.write(`retrograd: ${oneLine(message)}\n`)
+    process.stderr.write(`retrograd: ${printable(oneLine(message))}\n`)
     process.exit(EXIT.usage)
   })
 
@@ -52,10 +53,10 @@ function oneLine(message: string): string {
 
 /** One line for what a user can act on; anything else is a bug, and its stack helps to report it. */
 function describe(error: unknown): string {
-  if (error instanceof RetrogradError) return `retrograd: ${error.message}\n`
-  if (isSystemError(error)) return `retrograd: ${error.message}\n`
+  if (error instanceof RetrogradError) return `retrograd: ${printable(error.message)}\n`
+  if (isSystemError(error)) return `retrograd: ${printable(error.message)}\n`
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  return `retrograd: internal error, please report it with this text:\n${stack}\n`
+  return `retrograd: internal error, please report it with this text:\n${printable(stack)}\n`
 }
 
 /** A file or folder that the operating system refuses. */

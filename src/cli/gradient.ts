@@ -10,6 +10,7 @@ import { opsetOf } from '../onnx/graph.js'
 import { readModel } from '../onnx/read.js'
 import { encodeModel } from '../onnx/write.js'
 import type { FileFacts } from '../onnx/write.js'
+import { printable } from '../printable.js'
 import { VERSION } from '../version.js'
 import { checkOptions } from './check-options.js'
 import type { Command } from './commands.js'
@@ -90,7 +91,7 @@ async function gradient(argv: GradientArguments): Promise<number> {
     forms,
     ...(parameters.length > 0 && { parameters }),
   })
-  for (const note of built.notes) process.stderr.write(`· ${note}\n`)
+  for (const note of built.notes) process.stderr.write(`· ${printable(note)}\n`)
   const bytes = encodeModel(built.graph, fileFacts(argv, loss, built))
   await write(argv.out, bytes)
   const facts = gradientFacts(argv, loss, built, bytes.length)

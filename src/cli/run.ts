@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { EXIT } from '../errors.js'
+import { printable } from '../printable.js'
 import type { Interruption } from '../replay/options.js'
 import type { ReplayProgress } from '../replay/progress.js'
 import type { RunResult } from '../replay/run.js'
@@ -93,7 +94,7 @@ async function run(argv: RunArguments): Promise<number> {
     const events = {
       signal: interrupt.signal,
       onNote: (note: string) => {
-        display.line(`· ${note}`)
+        display.line(`· ${printable(note)}`)
       },
       onProgress: (progress: ReplayProgress) => {
         display.update(progress)

@@ -7,6 +7,7 @@ import { deviceLine } from './device-line.js'
 import type { DeviceFacts } from './device-line.js'
 import { quoted } from './resume-line.js'
 import { grouped } from '../counting.js'
+import { printable } from '../printable.js'
 import { exponent, number, percent, signed, sparkline, table } from './text.js'
 
 export interface SummaryFacts {
@@ -95,7 +96,7 @@ function samples({ manifest }: SummaryFacts): string[] {
 /** What happened on the way that changes how results came about. */
 function messages({ manifest }: SummaryFacts, color: Colors): string[] {
   const list = (manifest.result.messages as readonly string[] | undefined) ?? []
-  return list.map((message) => `  ${color.yellow('note')}: ${message}`)
+  return list.map((message) => `  ${color.yellow('note')}: ${printable(message)}`)
 }
 
 function losses({ summary, manifest }: SummaryFacts, color: Colors): string[] {
@@ -172,7 +173,7 @@ function layers(summary: RunSummary, color: Colors): string[] {
   )
   const head = ['layer', 'parameters', ...summary.splits.map(({ split }) => `LCA ${split}`), 'hurt in', '']
   const rows = listed.map((layer) => [
-    layer.layer,
+    printable(layer.layer),
     grouped(layer.parameters),
     signed(layer.lca),
     ...others.map((s) => signed(s.layers.find((other) => other.layer === layer.layer)?.lca ?? NaN)),
@@ -194,7 +195,7 @@ function worstMoment({ splits, steps, stepUnit }: RunSummary): string[] {
   const { interval, lca } = worst.worst
   const [from, to] = [steps[interval]!, steps[interval + 1]!]
   return [
-    `  most harm in one interval: ${worst.layer}, ${signed(lca)} on ${first!.split} from ${stepUnit} ${from} to ${to}`,
+    `  most harm in one interval: ${printable(worst.layer)}, ${signed(lca)} on ${first!.split} from ${stepUnit} ${from} to ${to}`,
   ]
 }
 

@@ -1,6 +1,7 @@
 import type { ArgumentsCamelCase, Argv, Options } from 'yargs'
 import { DEVICE_CHOICES, ENGINES } from '../engines/devices/names.js'
 import { EXIT, UsageError } from '../errors.js'
+import { printable } from '../printable.js'
 import type { VerifyOptions } from '../verify/model.js'
 import { checkOptions } from './check-options.js'
 import type { Command } from './commands.js'
@@ -100,7 +101,7 @@ async function verify(argv: VerifyArguments): Promise<number> {
     const found = await verifyResults(argv.results, wanted, {
       signal: interrupt.signal,
       onNote: (note) => {
-        display.line(`· ${note}`)
+        display.line(`· ${printable(note)}`)
       },
       onProgress: ({ done, intervals }) => {
         display.update({ phase: 'verifying', done, intervals, loss: NaN, residual: NaN })

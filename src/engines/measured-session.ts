@@ -44,7 +44,7 @@ export class MeasuredSession {
     const { device, strict } = placing
     if (device === 'cpu')
       return new MeasuredSession(await create(model, placing, settings), device, undefined, false)
-    const folder = mkdtempSync(join(tmpdir(), 'retrograd-profile-'))
+    const folder = mkdtempSync(join(settings.scratch ?? tmpdir(), 'retrograd-profile-'))
     const profiled = { ...settings, profilePrefix: join(folder, 'profile') }
     try {
       return new MeasuredSession(await create(model, placing, profiled), device, folder, false)

@@ -3,6 +3,7 @@ import type { Device } from './devices/names.js'
 
 /** ONNX Runtime logs warnings about graphs to stderr; only errors are shown. */
 const LOG_ERRORS_ONLY = 3
+const LOG_FATAL_ONLY = 4
 
 /** Where a session computes. */
 export interface Placing {
@@ -24,6 +25,8 @@ export interface SessionSettings {
    * a run ever holds, since blocks are taken by the power of two.
    */
   readonly keepMemory?: boolean
+  /** A folder for files of a session's own, which its owner clears; by default that of the system for temporary files. */
+  readonly scratch?: string
   /** Measures every node until the session's `endProfiling`, into a file whose path begins so. */
   readonly profilePrefix?: string
 }
@@ -68,7 +71,8 @@ export function sessionOptions(
   return {
     executionProviders: device === 'coreml' ? [COREML] : PROVIDERS[device],
     graphOptimizationLevel: 'all',
-    logSeverityLevel: LOG_ERRORS_ONLY,
+    // what --strict-device refuses is told by an error that names it
+    logSeverityLevel: strict && device !== 'cpu' ? LOG_FATAL_ONLY : LOG_ERRORS_ONLY,
     enableCpuMemArena: keepMemory,
     ...(WITHOUT_MEMORY_PATTERN.includes(device) && { enableMemPattern: false }),
     ...(Object.keys(session).length > 0 && { extra: { session } }),

@@ -81,6 +81,7 @@ export class Computation {
     const { threads, keepBytes } = this.sizing
     const setup = {
       store: store.folder,
+      scratch: shared,
       engine,
       fixedBatch: typeof network.gradient.batch === 'number',
       threads,

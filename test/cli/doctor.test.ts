@@ -37,6 +37,7 @@ const FACTS: DoctorFacts = {
   engines: [
     { name: 'onnxruntime', available: true, version: '1.30.0' },
     { name: 'tfjs, tfjs-node', available: false, reason: 'not installed' },
+    { name: 'tfjs, wasm', available: true, version: '4.22.0', tensorflow: '2.9.1', gpu: true },
   ],
 }
 
@@ -57,6 +58,7 @@ describe('retrograd doctor', () => {
       "  ✗ coreml  its numbers are wrong: they are not near the CPU's",
       '  ✓ onnxruntime      1.30.0',
       '  ✗ tfjs, tfjs-node  not installed',
+      '  ✓ tfjs, wasm       4.22.0, TensorFlow 2.9.1, on a GPU',
     ])
   })
 
@@ -92,6 +94,7 @@ describeWithWebgpu('retrograd doctor with a Vulkan driver', () => {
     expect(webgpu.adapter).to.match(/SwiftShader/)
     expect(webgpu.error).to.be.within(0, 1e-5)
     expect(webgpu.ms).to.be.greaterThan(0)
+    expect(webgpu.nodesOnDevice).to.be.greaterThan(0.9 * webgpu.nodes!)
     // a program on the CPU is no device to be chosen
     expect(auto).to.not.equal('webgpu')
   })

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { differentiate } from '../../src/autodiff/differentiate.js'
 import { openData } from '../../src/data/open-data.js'
 import { createEngine } from '../../src/engines/create.js'
-import { checkPrecision, lacksFloat16 } from '../../src/engines/devices/precision.js'
+import { checkNumbers, checkPrecision, lacksFloat16 } from '../../src/engines/devices/precision.js'
 import { DEVICES } from '../../src/engines/devices/names.js'
 import { DeviceError, UnsupportedModelError } from '../../src/errors.js'
 import { halved } from '../../src/onnx/half.js'
@@ -186,6 +186,19 @@ describe('the precision of a device', () => {
     for (const device of DEVICES.filter((name) => name !== 'cpu')) checkPrecision('float16', device)
     checkPrecision('float32', 'cpu')
     checkPrecision(undefined, 'cpu')
+  })
+
+  it('is refused where a network computes in float64 and the device does not', () => {
+    for (const device of ['webgpu', 'directml', 'coreml'] as const) {
+      expect(() => {
+        checkNumbers('float64', device)
+      }).to.throw(
+        DeviceError,
+        new RegExp(`^--device ${device}: the network computes in float64, .*use --device cpu`),
+      )
+      checkNumbers('float32', device)
+    }
+    for (const device of ['cpu', 'cuda', 'tensorrt'] as const) checkNumbers('float64', device)
   })
 
   it('is refused by the adapter, when it computes', () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import { DeviceError } from '../../src/errors.js'
@@ -133,6 +133,31 @@ describeWithWebgpu('a replay on WebGPU', () => {
     })
   })
 
+  it('profiles in its own folder, so that killed workers leave nothing among the temporary files', async () => {
+    const options = optionsOf(recorded(), { device: 'webgpu' })
+    const [temporary, before] = [newFolder(), process.env.TMPDIR]
+    const seen = { own: 0, temporary: 0 }
+    const count = (folder: string): number =>
+      existsSync(folder)
+        ? readdirSync(folder, { recursive: true }).filter((name) => String(name).includes('profile')).length
+        : 0
+    const watch = setInterval(() => {
+      seen.own += count(options.out)
+      seen.temporary += readdirSync(temporary).filter((name) => !name.includes('probe')).length
+    }, 2)
+    try {
+      process.env.TMPDIR = temporary
+      await withVulkanDriver(() => runReplay(options, {}))
+    } finally {
+      clearInterval(watch)
+      if (before === undefined) delete process.env.TMPDIR
+      else process.env.TMPDIR = before
+    }
+    expect(seen.own).to.be.above(0)
+    expect(seen.temporary).to.equal(0)
+    expect(count(options.out)).to.equal(0)
+  })
+
   it('ends with exit code 3 where an operator would run elsewhere and may not', async () => {
     const run = recorded()
     const network = graphOf({
@@ -153,5 +178,22 @@ describeWithWebgpu('a replay on WebGPU', () => {
     if (!(error instanceof DeviceError)) throw error
     expect(error.exitStatus).to.equal(3)
     expect(error.message).to.match(/^--strict-device: webgpu leaves \d+ of \d+ nodes to the CPU: .*Hardmax/)
+  })
+
+  it('ends with exit code 3 for a network in float64', async () => {
+    const run = recorded()
+    const network = graphOf({
+      inputs: [input('x', ['batch', 2], 'float64')],
+      initializers: { w: tensor('float64', [2, 1], [0, 0]), b: tensor('float64', [1], [0]) },
+      nodes: [node('MatMul', ['x', 'w'], 'p'), node('Add', ['p', 'b'], 'y')],
+      outputs: ['y'],
+    })
+    writeFileSync(run.model!, encodeModel(network))
+    const error = await rejection(withVulkanDriver(() => runReplay(optionsOf(run, { device: 'webgpu' }), {})))
+    if (!(error instanceof DeviceError)) throw error
+    expect(error.exitStatus).to.equal(3)
+    expect(error.message).to.match(
+      /^--device webgpu: the network computes in float64, which webgpu does not have; use --device cpu/,
+    )
   })
 })

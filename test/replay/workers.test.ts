@@ -136,6 +136,7 @@ describe('workers', () => {
     const process = new WorkerProcess()
     const pool = new WorkerPool([process], {
       store: newFolder(),
+      scratch: newFolder(),
       engine: {
         engine: 'onnxruntime',
         model: 'no such file.onnx',

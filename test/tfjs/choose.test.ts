@@ -1,12 +1,15 @@
 import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import { BACKEND_VARIABLE, chooseTfjs } from '../../src/engines/tfjs/choose.js'
 import type { Packages } from '../../src/engines/tfjs/choose.js'
 import type { LoadedTfjs } from '../../src/engines/tfjs/load.js'
 import { TFJS_PACKAGES } from '../../src/engines/tfjs/packages.js'
 import type { TfjsBackendName } from '../../src/engines/tfjs/packages.js'
-import { tfjsBackends } from '../../src/engines/tfjs/probe.js'
+import { tfjsBackends, tryBackend } from '../../src/engines/tfjs/probe.js'
 import { DeviceError, UsageError } from '../../src/errors.js'
+import { newFolder, removeFolders } from '../cli/command.js'
 import { rejection } from '../support/rejection.js'
 import { describeWithNative } from './native.js'
 
@@ -73,7 +76,18 @@ describe('choosing how TensorFlow.js computes', () => {
     const all = packages({ 'tfjs-node': 'loads', js: 'loads' })
     try {
       process.env[BACKEND_VARIABLE] = 'js'
-      expect((await chooseTfjs('auto', all)).name).to.equal('js')
+      const { name, notes } = await chooseTfjs('auto', all)
+      expect(name).to.equal('js')
+      expect(notes).to.deep.equal([
+        'TensorFlow.js computes in pure JavaScript, some hundred times slower than its native library; RETROGRAD_TFJS_BACKEND names it',
+      ])
+      expect((await rejection(chooseTfjs('cuda', all))).message).to.match(
+        /^--device cuda: RETROGRAD_TFJS_BACKEND=js does not compute there/,
+      )
+      process.env[BACKEND_VARIABLE] = 'wasm'
+      expect((await rejection(chooseTfjs('auto', all))).message).to.match(
+        /@tensorflow\/tfjs-backend-wasm is not installed; install it: .*@tensorflow\/tfjs-backend-wasm@4/,
+      )
       process.env[BACKEND_VARIABLE] = 'abacus'
       expect(await rejection(chooseTfjs('auto', all))).to.be.instanceOf(UsageError)
     } finally {
@@ -90,6 +104,25 @@ describe('choosing how TensorFlow.js computes', () => {
     for (const one of [wasm, js])
       expect(one).to.deep.include({ installed: true, loads: true, version: '4.22.0' })
   })
+})
+
+describe('the trial of a way to run TensorFlow.js', () => {
+  after(removeFolders)
+
+  for (const [what, text, reason] of [
+    ['hangs', 'process.on("SIGTERM", () => {}); setInterval(() => {}, 1000)', /did not answer within 0\.3 s/],
+    ['is ended', 'process.kill(process.pid, "SIGSEGV")', /ended by SIGSEGV/],
+    ['says nonsense', 'console.log("{nonsense")', /exit code 0 without an answer/],
+    ['says something else', 'console.log("null")', /exit code 0 without an answer/],
+    ['throws', 'throw new Error("no library")', /fails: /],
+  ] as const)
+    it(`is told of where its process ${what}`, () => {
+      const program = join(newFolder(), 'trial.mjs')
+      writeFileSync(program, text)
+      const wasm = tryBackend('wasm', { program, timeout: 300 })
+      expect(wasm).to.deep.include({ installed: true, loads: false })
+      expect(wasm.reason).to.match(reason)
+    })
 })
 
 describeWithNative('the native binding', () => {

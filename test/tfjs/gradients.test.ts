@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import type { LayersModel, SymbolicTensor } from '@tensorflow/tfjs'
+import type { LayersModel, SymbolicTensor, Tensor } from '@tensorflow/tfjs'
 import { parseLoss } from '../../src/autodiff/losses.js'
 import type { SampleArray, SplitData } from '../../src/engines/engine.js'
 import { TfjsEngine } from '../../src/engines/tfjs/engine.js'
@@ -97,6 +97,54 @@ const CASES: Readonly<Record<string, Case>> = {
         tf.layers.batchNormalization({ scale: false, center: false }),
         tf.layers.dense({ units: 3, activation: 'softmax' }),
       ] as never),
+  },
+  'what TensorFlow.js computes and does not differentiate: dilated convolutions, ThresholdedReLU': {
+    build: (tf) => {
+      const x = tf.input({ shape: [7, 7, 2] })
+      const dilated = { kernelSize: 3, dilationRate: 2, activation: 'tanh' } as const
+      const two = tf.layers.conv2d({ ...dilated, filters: 2 }).apply(x)
+      const apart = tf.layers.separableConv2d({ ...dilated, filters: 2 }).apply(x)
+      const rows = tf.layers.reshape({ targetShape: [49, 2] }).apply(x)
+      const one = tf.layers.conv1d({ ...dilated, filters: 2, dilationRate: 5, padding: 'same' }).apply(rows)
+      const kinked = tf.layers.thresholdedReLU({ theta: 0.9 }).apply(rows)
+      const flat = [two, apart, one, kinked].map(
+        (value) => tf.layers.flatten().apply(value) as SymbolicTensor,
+      )
+      const all = tf.layers.concatenate().apply(flat)
+      return tf.model({
+        inputs: x,
+        outputs: tf.layers.dense({ units: 3, activation: 'softmax' }).apply(all) as SymbolicTensor,
+      })
+    },
+  },
+  'a transposed convolution of three dimensions, and a dilated one': {
+    build: (tf) =>
+      classifier(tf, [
+        tf.layers.conv3dTranspose({
+          inputShape: [2, 2, 2, 2],
+          filters: 2,
+          kernelSize: 2,
+          strides: 2,
+          activation: 'tanh',
+        }),
+        tf.layers.conv3d({ filters: 2, kernelSize: 2, dilationRate: 2, activation: 'tanh' }),
+        tf.layers.flatten(),
+        tf.layers.dense({ units: 3, activation: 'softmax' }),
+      ] as never),
+  },
+  'sequences of several lengths: masks of Embedding and Masking': {
+    tokens: 7,
+    build: (tf) => {
+      const x = tf.input({ shape: [5] })
+      const embedded = tf.layers.embedding({ inputDim: 7, outputDim: 3, maskZero: true }).apply(x)
+      const gates = tf.layers.lstm({ units: 2, returnSequences: true }).apply(embedded)
+      const both = tf.layers.bidirectional({ layer: tf.layers.gru({ units: 2 }), mergeMode: 'concat' })
+      const end = both.apply(tf.layers.masking({ maskValue: 0 }).apply(gates))
+      return tf.model({
+        inputs: x,
+        outputs: tf.layers.dense({ units: 3, activation: 'softmax' }).apply(end) as SymbolicTensor,
+      })
+    },
   },
   LayerNormalization: {
     build: (tf) =>
@@ -211,45 +259,95 @@ async function difference(opened: Opened, name: string, direction: readonly numb
   return (8 * ((await at(1)) - (await at(-1))) - ((await at(2)) - (await at(-2)))) / (12 * STEP)
 }
 
-for (const backend of ['js', 'tfjs-node'] as const) {
-  const suite = backend === 'tfjs-node' ? describeWithNative : describe
-  suite(`gradients of the engine tfjs: ${backend}`, () => {
-    let loaded: LoadedTfjs
-    before(async () => {
-      loaded = await loadTfjs(backend)
-    })
+type Gradients = ReadonlyMap<string, readonly number[]>
 
-    for (const name of Object.keys(CASES))
-      it(`are the loss' slope: ${name}`, async () => {
-        const opened = await open(loaded, name)
-        const result = await opened.engine.run(opened.point, opened.split, BATCH)
-        const gradients = new Map([...opened.reached].map((one) => [one, [...result.gradient(one)!]]))
-        const random = new Random(`along ${name}`)
-        for (const [parameter, gradient] of gradients) {
-          const direction = random.uniform(gradient.length, -1, 1)
-          const terms = gradient.map((value, i) => value * direction[i]!)
-          const slope = terms.reduce((a, b) => a + b, 0)
-          const size = terms.reduce((a, b) => a + Math.abs(b), 0)
-          expect(await difference(opened, parameter, direction), parameter).to.be.closeTo(
-            slope,
-            FLOOR + TOLERANCE * size,
-          )
-        }
-        const statistics = [...opened.point.keys()].filter((one) => one.includes('moving_'))
-        const without = [...opened.point.keys()].filter((one) => !opened.reached.has(one))
-        expect(without).to.have.members(CASES[name]!.batchNorm === 'batch' ? statistics : [])
-        await opened.engine.close()
-      })
-  })
+async function gradientsOf({ engine, point, split, reached }: Opened): Promise<Gradients> {
+  const { gradient } = await engine.run(point, split, BATCH)
+  return new Map([...reached].map((one) => [one, [...gradient(one)!]]))
 }
 
+describe('gradients of the engine tfjs in pure JavaScript', () => {
+  for (const name of Object.keys(CASES))
+    it(`are the loss' slope: ${name}`, async () => {
+      const opened = await open(await loadTfjs('js'), name)
+      const random = new Random(`along ${name}`)
+      for (const [parameter, gradient] of await gradientsOf(opened)) {
+        const direction = random.uniform(gradient.length, -1, 1)
+        const terms = gradient.map((value, i) => value * direction[i]!)
+        const slope = terms.reduce((a, b) => a + b, 0)
+        const size = terms.reduce((a, b) => a + Math.abs(b), 0)
+        expect(await difference(opened, parameter, direction), parameter).to.be.closeTo(
+          slope,
+          FLOOR + TOLERANCE * size,
+        )
+      }
+      const statistics = [...opened.point.keys()].filter((one) => one.includes('moving_'))
+      const without = [...opened.point.keys()].filter((one) => !opened.reached.has(one))
+      expect(without).to.have.members(CASES[name]!.batchNorm === 'batch' ? statistics : [])
+      await opened.engine.close()
+    })
+})
+
+describeWithNative('gradients of the engine tfjs in the native library', () => {
+  for (const name of Object.keys(CASES))
+    it(`are those of pure JavaScript: ${name}`, async () => {
+      const both: Gradients[] = []
+      for (const backend of ['js', 'tfjs-node'] as const) {
+        const opened = await open(await loadTfjs(backend), name)
+        both.push(await gradientsOf(opened))
+        await opened.engine.close()
+      }
+      // layers are numbered anew each time that they are made
+      const [want, got] = both.map((one) => [...one.values()]) as [number[][], number[][]]
+      expect(got.map(({ length }) => length)).to.deep.equal(want.map(({ length }) => length))
+      for (const [parameter, values] of want.entries()) {
+        const scale = Math.max(...values.map(Math.abs))
+        values.forEach((value, i) => {
+          expect(got[parameter]![i], `${parameter}[${i}]`).to.be.closeTo(value, 1e-4 * scale + 1e-7)
+        })
+      }
+    })
+})
+
 describe('the engine tfjs', () => {
+  for (const name of Object.keys(CASES).filter((one) => /dilated/.test(one)))
+    it(`computes what the network computes: ${name}`, async () => {
+      const { tf } = await loadTfjs('js')
+      const model = CASES[name]!.build(tf)
+      const file = await networkFile(tf, model)
+      const { predict, variables } = await openNetwork(tf, file, {
+        loss: { kind: 'mse' },
+        batchNorm: 'running',
+      })
+      for (const weight of model.weights) variables.get(weight.originalName)!.assign(weight.read())
+      const x = tf.randomUniform([2, ...(model.inputs[0]!.shape.slice(1) as number[])], -1, 1, 'float32', 1)
+      const [want, got] = [model.predict(x) as Tensor, predict([x])]
+      expect(want.sub(got).abs().max().dataSync()[0]).to.be.below(1e-6)
+    })
+
+  it('knows inputs that an Embedding in a nested model takes, of several inputs too', async () => {
+    const { tf } = await loadTfjs('js')
+    const { layers } = tf
+    const [a, b] = [tf.input({ shape: [3], name: 'tokens' }), tf.input({ shape: [3], name: 'numbers' })]
+    const rows = layers.flatten().apply(layers.embedding({ inputDim: 5, outputDim: 2 }).apply(a))
+    const sum = layers.concatenate().apply([rows, layers.dense({ units: 2 }).apply(b)] as SymbolicTensor[])
+    const inner = tf.model({ inputs: [a, b], outputs: sum as SymbolicTensor })
+    const [x, y] = [tf.input({ shape: [3], name: 'words' }), tf.input({ shape: [3], name: 'values' })]
+    const model = tf.model({ inputs: [x, y], outputs: inner.apply([x, y]) as SymbolicTensor })
+    const file = await networkFile(tf, model)
+    const { inputs } = await openNetwork(tf, file, { loss: { kind: 'mse' }, batchNorm: 'running' })
+    expect(inputs.map(({ name, dtype }) => [name, dtype])).to.deep.equal([
+      ['words', 'int32'],
+      ['values', 'float32'],
+    ])
+  })
+
   it('keeps nothing from one run to the next', async () => {
     const loaded = await loadTfjs('js')
     const opened = await open(loaded, 'LayerNormalization')
     await opened.engine.run(opened.point, opened.split, BATCH)
     const before = loaded.tf.memory()
-    for (let i = 0; i < 1000; i += 1) await opened.engine.run(opened.point, opened.split, BATCH)
+    for (let i = 0; i < 200; i += 1) await opened.engine.run(opened.point, opened.split, BATCH)
     const after = loaded.tf.memory()
     expect([after.numTensors, after.numBytes]).to.deep.equal([before.numTensors, before.numBytes])
     await opened.engine.close()

@@ -1,6 +1,6 @@
-import { tfjsBackends } from '../../src/engines/tfjs/probe.js'
+import { tryBackend } from '../../src/engines/tfjs/probe.js'
 
-const native = tfjsBackends().find(({ name }) => name === 'tfjs-node')!
+const native = tryBackend('tfjs-node')
 
 /** A suite that needs the native binding; where that does not load it is skipped and its title says why. */
 export function describeWithNative(title: string, body: () => void): void {

@@ -26,22 +26,22 @@ describe('what the engine tfjs refuses before any work', () => {
     removeFolders()
   })
 
+  const optionsOf = (changes: Partial<RunOptions>): RunOptions => ({
+    checkpoints: RUN,
+    engine: 'tfjs',
+    splits: new Map([['train', data]]),
+    loss: parseLoss('cross-entropy'),
+    scale: 'auto',
+    tolerance: 1e-3,
+    maxSplits: 2,
+    granularity: 'unit',
+    batchNorm: 'running',
+    out: 'out',
+    overwrite: false,
+    ...changes,
+  })
   const refused = async (changes: Partial<RunOptions>): Promise<RetrogradError> => {
-    const options: RunOptions = {
-      checkpoints: RUN,
-      engine: 'tfjs',
-      splits: new Map([['train', data]]),
-      loss: parseLoss('cross-entropy'),
-      scale: 'auto',
-      tolerance: 1e-3,
-      maxSplits: 2,
-      granularity: 'unit',
-      batchNorm: 'running',
-      out: 'out',
-      overwrite: false,
-      ...changes,
-    }
-    const error = await rejection(prepare(options, {}))
+    const error = await rejection(prepare(optionsOf(changes), {}))
     if (error instanceof RetrogradError) return error
     throw error
   }
@@ -110,6 +110,15 @@ describe('what the engine tfjs refuses before any work', () => {
       model.modelTopology = JSON.parse(is)
     })
 
+  it('nothing for what only training needs: an initializer or a regularizer that nobody has', async () => {
+    const checkpoints = withTopology((text) =>
+      text
+        .replaceAll('"class_name":"VarianceScaling"', '"class_name":"Own"')
+        .replaceAll('"kernel_regularizer":null', '"kernel_regularizer":{"class_name":"Own","config":{}}'),
+    )
+    expect((await prepare(optionsOf({ checkpoints }), {})).network.tensors).to.have.length(12)
+  })
+
   it('layers that TensorFlow.js does not know, by name', async () => {
     const checkpoints = withTopology((text) => text.replace('"GlobalAveragePooling2D"', '"Lambda"'))
     expectRefusal(
@@ -130,9 +139,52 @@ describe('what the engine tfjs refuses before any work', () => {
     expectRefusal(await refused({ checkpoints: bare }), EXIT.unsupported, /weights without layers/)
   })
 
-  it('a layer larger than all weights, before anything is allocated', async () => {
-    const checkpoints = withTopology((text) => text.replace('"filters":4', '"filters":4000000000'))
-    expectRefusal(await refused({ checkpoints }), EXIT.failed, /corrupt: a layer has filters 4000000000/)
+  for (const [what, was, is, message] of [
+    ['many filters', '"filters":4', '"filters":4000000000', /'conv2' has kernel of 3 x 3 x 3 x 4000000000/],
+    [
+      'a large kernel',
+      '"kernel_size":[3,3],"strides":[1,1],"padding":"same"',
+      '"kernel_size":[30000,30000],"strides":[1,1],"padding":"same"',
+      /'conv2' has kernel of 30000 x 30000 x 3 x 4, and all weights together have 193 elements/,
+    ],
+    [
+      'a large input',
+      '[null,6,6,1]',
+      '[null,900000,900000,1]',
+      /layer of the network gives .* bytes for one sample/,
+    ],
+    [
+      'a large batch',
+      '[null,6,6,1]',
+      '[900000000000,6,6,1]',
+      /gives .* bytes for one micro-batch, more than/,
+    ],
+  ] as const)
+    it(`a layer larger than all weights or the memory, before anything is allocated: ${what}`, async () => {
+      const checkpoints = withTopology((text) => text.replace(was, is))
+      expectRefusal(await refused({ checkpoints }), EXIT.failed, message)
+    })
+
+  /** A functional model of two Dense layers, called with the outputs of these layers. */
+  const wired = (a: string, b: string, node = 0): string =>
+    changed((model) => {
+      const layer = (class_name: string, name: string, config: object, inbound_nodes: unknown[]): object => ({
+        ...{ class_name, name, inbound_nodes },
+        config: { name, ...config },
+      })
+      const layers = [
+        layer('InputLayer', 'in', { batch_input_shape: [null, 6, 6, 1], dtype: 'float32' }, []),
+        layer('Dense', 'a', { units: 2 }, [[[a, node, 0, {}]]]),
+        layer('Dense', 'b', { units: 2 }, [[[b, 0, 0, {}]]]),
+      ]
+      const config = { name: 'model', layers, input_layers: [['in', 0, 0]], output_layers: [['b', 0, 0]] }
+      model.modelTopology = { model_config: { class_name: 'Functional', config } }
+    })
+
+  it('layers that wait for each other, for one that is not there, or for a call that never comes', async () => {
+    const message = /corrupt: layers wait for each other, or for layers that are not there: 'a'/
+    for (const checkpoints of [wired('b', 'a'), wired('nowhere', 'a'), wired('in', 'a', 7)])
+      expectRefusal(await refused({ checkpoints }), EXIT.failed, message)
   })
 
   for (const [what, change] of [

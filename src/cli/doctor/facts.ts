@@ -24,6 +24,8 @@ export interface EngineReport {
   readonly version?: string
   readonly reason?: string
   readonly gpu?: boolean
+  /** Version of TensorFlow's library behind a native binding. */
+  readonly tensorflow?: string
 }
 
 /** What a bug report needs. */
@@ -73,12 +75,13 @@ function engines(
   const { available = false, reason } = devices.find(({ device }) => device === 'cpu') ?? {}
   return [
     { name: 'onnxruntime', available, version: ONNXRUNTIME_VERSION, ...(reason !== undefined && { reason }) },
-    ...backends.map(({ name, loads, version, reason: why, gpu }) => ({
+    ...backends.map(({ name, loads, version, reason: why, gpu, tensorflow }) => ({
       name: `tfjs, ${name}`,
       available: loads,
       ...(version !== undefined && { version }),
       ...(why !== undefined && { reason: why }),
       ...(gpu !== undefined && { gpu }),
+      ...(tensorflow !== undefined && { tensorflow }),
     })),
   ]
 }

@@ -63,8 +63,10 @@ function deviceLine(report: DeviceReport): Line {
   return { ok: true, name: device, said: parts.filter((part) => part !== undefined).join(', ') }
 }
 
-function engineLine({ name, available, version, reason, gpu }: EngineReport): Line {
-  const said = [version, gpu === true ? 'on a GPU' : undefined, reason].filter((part) => part !== undefined)
+function engineLine({ name, available, version, reason, gpu, tensorflow }: EngineReport): Line {
+  const library = tensorflow === undefined ? undefined : `TensorFlow ${tensorflow}`
+  const parts = [version, library, gpu === true ? 'on a GPU' : undefined, reason]
+  const said = parts.filter((part) => part !== undefined)
   return { ok: available, name, said: said.join(', ') }
 }
 

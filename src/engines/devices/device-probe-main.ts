@@ -12,7 +12,7 @@ import { DEVICE_FORMS } from './forms.js'
 import type { Device } from './names.js'
 import { probeGraph } from './probe-graph.js'
 import type { ProbeGraph } from './probe-graph.js'
-import type { ProbeMessage } from './probe-message.js'
+import type { ProbeMessage, ProbeQuestion } from './probe-message.js'
 
 /** The first run makes ready, the second is measured and its placement read. */
 const RUNS = 2
@@ -20,25 +20,29 @@ const RUNS = 2
 // what hardware there is, ONNX Runtime says at this level only; the parent reads it
 env.logLevel = 'info'
 
-process.on('message', (device: Device) => {
-  void answer(device)
+// who asked is gone: nobody would end a driver that hangs later on
+process.on('disconnect', () => process.exit())
+process.on('message', (question: ProbeQuestion) => {
+  void answer(question)
 })
 
-async function answer(device: Device): Promise<void> {
-  const message = await probe(device).catch((error: unknown): ProbeMessage => ({ failure: reasonOf(error) }))
+async function answer(question: ProbeQuestion): Promise<void> {
+  const message = await probe(question).catch((error: unknown): ProbeMessage => ({
+    failure: reasonOf(error),
+  }))
   process.send?.(message, () => {
     process.disconnect()
   })
 }
 
-async function probe(device: Device): Promise<ProbeMessage> {
+async function probe({ device, scratch }: ProbeQuestion): Promise<ProbeMessage> {
   const backends = listSupportedBackends().map(({ name }) => name)
   const missing = providersOf(device).filter((name) => !backends.includes(name))
   if (missing.length > 0) return { failure: 'not built in', backends }
   const graph = probeGraph(DEVICE_FORMS[device])
-  const expected = await resultsOn('cpu', graph)
+  const expected = await resultsOn('cpu', graph, scratch)
   if (device === 'cpu') return { error: 0, ms: expected.ms, placement: undefined }
-  const got = await resultsOn(device, graph)
+  const got = await resultsOn(device, graph, scratch)
   return { error: distance(got.values, expected.values), ms: got.ms, placement: got.placement }
 }
 
@@ -49,10 +53,11 @@ interface Results {
 }
 
 /** The loss and all gradients, and the milliseconds of the last run. */
-async function resultsOn(device: Device, graph: ProbeGraph): Promise<Results> {
+async function resultsOn(device: Device, graph: ProbeGraph, scratch: string): Promise<Results> {
   const { model, program, parameters, split } = graph
   const engine = await openOnnxRuntimeEngine(model, program, {
     threads: 1,
+    scratch,
     placing: { device, strict: false },
   })
   const batch = { start: 0, count: split.samples, size: split.samples }

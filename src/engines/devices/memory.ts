@@ -26,7 +26,11 @@ const PATIENCE_MS = 10_000
 
 const REAL: MemoryWorld = {
   run: async (program, args) => {
-    const { stdout } = await promisify(execFile)(program, args, { timeout: PATIENCE_MS, windowsHide: true })
+    const { stdout } = await promisify(execFile)(program, args, {
+      timeout: PATIENCE_MS,
+      killSignal: 'SIGKILL',
+      windowsHide: true,
+    })
     return stdout
   },
   environment: process.env,

@@ -1,4 +1,12 @@
+import type { Device } from './names.js'
 import type { Placement } from './placement.js'
+
+/** What is asked of the process that tries a device. */
+export interface ProbeQuestion {
+  readonly device: Device
+  /** A folder for its files, which the caller clears. */
+  readonly scratch: string
+}
 
 /** What the process that tries a device says. */
 export type ProbeMessage =

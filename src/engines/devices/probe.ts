@@ -1,11 +1,14 @@
 import { fork } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { reasonOf } from '../../errors.js'
 import { ADAPTER_ENVIRONMENT, adapterOf } from './adapter.js'
 import type { Adapter } from './adapter.js'
 import type { Device } from './names.js'
 import type { Placement } from './placement.js'
-import type { ProbeMessage } from './probe-message.js'
+import type { ProbeMessage, ProbeQuestion } from './probe-message.js'
 import { whyNot } from './why-not.js'
 import type { Obstacle } from './why-not.js'
 
@@ -41,7 +44,7 @@ export async function probe(
   device: Device,
   { main = MAIN, limit = device === 'tensorrt' ? TENSORRT_LIMIT_MS : LIMIT_MS } = {},
 ): Promise<ProbeResult> {
-  const { message, log } = await ask(main, device, limit)
+  const { message, log } = await answerOf(main, device, limit)
   if ('failure' in message) return { obstacle: whyNot(device, message, log) }
   const { error, ms, placement } = message
   if (device !== 'cpu' && (placement === undefined || placement.onDevice === 0))
@@ -55,7 +58,22 @@ interface Answer {
   readonly log: string
 }
 
-function ask(main: string, device: Device, limit: number): Promise<Answer> {
+/** Asks with a folder for the process' files, which is gone whatever becomes of the process. */
+async function answerOf(main: string, device: Device, limit: number): Promise<Answer> {
+  let scratch: string
+  try {
+    scratch = mkdtempSync(join(tmpdir(), 'retrograd-probe-'))
+  } catch (error) {
+    return { message: { failure: `no folder could be made for the trial (${reasonOf(error)})` }, log: '' }
+  }
+  try {
+    return await ask(main, { device, scratch }, limit)
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
+}
+
+function ask(main: string, question: ProbeQuestion, limit: number): Promise<Answer> {
   return new Promise((resolve) => {
     let log = ''
     let message: ProbeMessage | undefined
@@ -87,6 +105,6 @@ function ask(main: string, device: Device, limit: number): Promise<Answer> {
       fail(`its driver ended the process that tried it (${signal ?? `exit code ${code ?? 0}`})`)
       resolve({ message: message!, log })
     })
-    child.send(device, () => undefined)
+    child.send(question, () => undefined)
   })
 }

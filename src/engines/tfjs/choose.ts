@@ -46,13 +46,13 @@ export async function chooseTfjs(device: DeviceChoice, packages: Packages = INST
     try {
       const loaded = await packages.load(name)
       if (device === 'cuda' && !loaded.gpu) throw noGpu(name)
-      return { ...loaded, notes: notesOf(loaded, failures) }
+      return { ...loaded, notes: notesOf(loaded, failures, only) }
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error
       failures.push(error.message)
     }
   }
-  throw nothingLoads(device, failures)
+  throw nothingLoads(device, failures, only)
 }
 
 function namedBackend(): TfjsBackendName | undefined {
@@ -69,17 +69,33 @@ function noGpu(name: TfjsBackendName): DeviceError {
   )
 }
 
-function nothingLoads(device: DeviceChoice, failures: readonly string[]): DeviceError {
+function nothingLoads(
+  device: DeviceChoice,
+  failures: readonly string[],
+  only: TfjsBackendName | undefined,
+): DeviceError {
   if (failures.length > 0) return new DeviceError(`--engine tfjs: ${failures.join('; ')}`)
-  const line = device === 'cuda' ? INSTALL_LINE.replace('tfjs-node', 'tfjs-node-gpu') : INSTALL_LINE
-  const what = device === 'cuda' ? '@tensorflow/tfjs-node-gpu' : 'TensorFlow.js'
+  if (only !== undefined && BY_DEVICE[device]?.includes(only) !== true)
+    return new DeviceError(
+      `--device ${device}: ${BACKEND_VARIABLE}=${only} does not compute there; take the variable away`,
+    )
+  const wanted = only ?? (device === 'cuda' ? 'tfjs-node-gpu' : undefined)
+  const name = wanted === undefined ? '@tensorflow/tfjs-node' : TFJS_PACKAGES[wanted].package
+  const line = INSTALL_LINE.replace('@tensorflow/tfjs-node', name)
+  const what = wanted === undefined ? 'TensorFlow.js' : name
   return new DeviceError(`--engine tfjs: ${what} is not installed; install it: ${line}`)
 }
 
-function notesOf({ name }: LoadedTfjs, failures: readonly string[]): string[] {
+function notesOf(
+  { name }: LoadedTfjs,
+  failures: readonly string[],
+  only: TfjsBackendName | undefined,
+): string[] {
   if (TFJS_PACKAGES[name].backend === 'tensorflow') return [...failures]
   const slow =
     name === 'js' ? 'in pure JavaScript, some hundred times slower' : 'in WebAssembly, some times slower'
-  const way = failures.length > 0 ? failures.join('; ') : `for the native library: ${INSTALL_LINE}`
+  const absent =
+    only === undefined ? `for the native library: ${INSTALL_LINE}` : `${BACKEND_VARIABLE} names it`
+  const way = failures.length > 0 ? failures.join('; ') : absent
   return [`TensorFlow.js computes ${slow} than its native library; ${way}`]
 }

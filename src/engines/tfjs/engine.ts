@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Scalar, Tensor, Tensor1D, Variable } from '@tensorflow/tfjs'
-import { EngineError, UnsupportedOperatorError, reasonOf } from '../../errors.js'
+import { EngineError, RetrogradError, UnsupportedOperatorError, reasonOf } from '../../errors.js'
 import type { FloatArray } from '../../tensor.js'
 import type { Engine, MicroBatch, MicroBatchResult, Parameters, SampleArray, SplitData } from '../engine.js'
 import { rows, weights } from '../micro-batches.js'
@@ -89,6 +89,22 @@ export class TfjsEngine implements Engine {
     return new Set(this.evaluate(split, batch).gradients.keys())
   }
 
+  /**
+   * The shape of what the loss judges, for the inputs of a split as one micro-batch.
+   * @throws EngineError where TensorFlow.js can't compute it
+   */
+  outputShape(split: SplitData): readonly number[] {
+    const { tf, inputs, predict } = this.network
+    const batch = { start: 0, count: split.samples, size: split.samples }
+    try {
+      return tf.tidy(
+        () => predict(inputs.map(({ name }) => this.tensor(name, split.inputs.get(name), batch))).shape,
+      )
+    } catch (error) {
+      throw this.asTyped(error)
+    }
+  }
+
   close(): Promise<void> {
     for (const variable of this.network.variables.values()) variable.dispose()
     return Promise.resolve()
@@ -162,7 +178,7 @@ export class TfjsEngine implements Engine {
   }
 
   private asTyped(error: unknown): Error {
-    if (error instanceof EngineError) return error
+    if (error instanceof RetrogradError) return error
     const reason = reasonOf(error).split('\n', 1)[0]!
     const [, kernel] = /Kernel '(\w+)' not registered/.exec(reason) ?? []
     if (kernel !== undefined)

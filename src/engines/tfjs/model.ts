@@ -1,8 +1,10 @@
 import { EngineError, ModelError, UnsupportedModelError, reasonOf } from '../../errors.js'
-import { elementCount } from '../../tensor.js'
+import { elementCount, formatShape } from '../../tensor.js'
 import type { LayersModel, Variable } from '@tensorflow/tfjs'
 import { variableOf } from './layers.js'
+import type { Layer } from './layers.js'
 import type { Tf } from './load.js'
+import { checkWiring, withoutTraining } from './topology.js'
 
 /** A weight as the manifest of a model.json has it, without its numbers. */
 export interface WeightSpec {
@@ -26,9 +28,6 @@ export interface BuiltModel {
   readonly variables: ReadonlyMap<string, Variable>
 }
 
-/** Keys of a layer's configuration that count elements of its weights. */
-const SIZES = new Set(['units', 'filters', 'input_dim', 'output_dim', 'inputDim', 'outputDim'])
-
 /**
  * Builds the network of a model.json with TensorFlow.js, which decides which weight of the manifest belongs to which
  * layer. Weights hold no sensible numbers afterwards.
@@ -37,8 +36,8 @@ const SIZES = new Set(['units', 'filters', 'input_dim', 'output_dim', 'inputDim'
  * @throws ModelError where topology and weights don't fit together
  */
 export async function buildModel(tf: Tf, file: NetworkFile): Promise<BuiltModel> {
-  checkSizes(file)
-  const model = await load(tf, file)
+  checkWiring(file.topology, file.path)
+  const model = await withLimit(tf, file, () => load(tf, file))
   const variables = new Map<string, Variable>()
   for (const weight of model.layers.flatMap((layer) => layer.weights)) {
     const variable = variableOf(weight)
@@ -76,7 +75,11 @@ async function load(tf: Tf, file: NetworkFile): Promise<LayersModel> {
     shape: [...shape],
     dtype: 'float32' as const,
   }))
-  const artifacts = { modelTopology: file.topology, weightSpecs, weightData: markedWeights(file) }
+  const artifacts = {
+    modelTopology: withoutTraining(file.topology),
+    weightSpecs,
+    weightData: markedWeights(file),
+  }
   try {
     return await tf.loadLayersModel({ load: () => Promise.resolve(artifacts) })
   } catch (error) {
@@ -88,6 +91,7 @@ async function load(tf: Tf, file: NetworkFile): Promise<LayersModel> {
 const UNKNOWN = /Unknown (layer|[a-z ]+): ([^\s.]+)/i
 
 function asTyped(error: unknown, path: string): Error {
+  if (error instanceof ModelError) return error
   const reason = reasonOf(error).split('\n', 1)[0]!
   const [, kind, name] = UNKNOWN.exec(reason) ?? []
   if (kind !== undefined && name !== undefined)
@@ -100,19 +104,31 @@ function asTyped(error: unknown, path: string): Error {
   return new ModelError(`${path}: TensorFlow.js can't build the network: ${reason}`)
 }
 
-/** Refuses layers that are larger than all weights together: nothing may be allocated on a file's word alone. */
-function checkSizes({ path, topology, weights }: NetworkFile): void {
+/** TensorFlow.js' layers make every weight by this method. */
+interface WeightMaker {
+  addWeight: (this: Layer, name: string, shape: readonly number[], ...more: unknown[]) => unknown
+}
+
+/**
+ * Builds layers that may together have no more elements than all weights of the file: nothing is allocated on the word of
+ * a topology alone.
+ */
+async function withLimit<T>(tf: Tf, { path, weights }: NetworkFile, build: () => Promise<T>): Promise<T> {
+  const maker = tf.layers.Layer.prototype as unknown as WeightMaker
+  const { addWeight } = maker
   const total = weights.reduce((sum, { shape }) => sum + elementCount(shape), 0)
-  const stack: unknown[] = [topology]
-  while (stack.length > 0) {
-    const value = stack.pop()
-    if (typeof value !== 'object' || value === null) continue
-    for (const [key, entry] of Object.entries(value)) {
-      if (SIZES.has(key) && typeof entry === 'number' && entry > total)
-        throw new ModelError(
-          `${path}: corrupt: a layer has ${key} ${entry}, and all weights together ${total} elements`,
-        )
-      stack.push(entry)
-    }
+  let left = total
+  maker.addWeight = function (name, shape, ...more) {
+    left -= elementCount(shape)
+    // a comparison the other way round would let NaN pass
+    if (left >= 0) return addWeight.call(this, name, shape, ...more)
+    throw new ModelError(
+      `${path}: corrupt: layer '${this.name}' has ${name} of ${formatShape(shape)}, and all weights together have ${total} elements`,
+    )
+  }
+  try {
+    return await build()
+  } finally {
+    maker.addWeight = addWeight
   }
 }

@@ -12,6 +12,7 @@ import type { Output } from './loss.js'
 import type { Loss } from './losses/terms.js'
 import { buildModel } from './model.js'
 import type { NetworkFile } from './model.js'
+import { repair } from './repairs.js'
 import type { NetworkChoices } from './setup.js'
 
 /** A network of TensorFlow.js with its loss, ready to be differentiated. */
@@ -65,6 +66,7 @@ export async function openNetwork(
   const normalizes = batchNormLayers(model).length > 0
   const byBatch = normalizes && batchNorm === 'batch'
   setStatistics(model, batchNorm)
+  repair(tf, model)
   return {
     tf,
     model,
@@ -95,13 +97,25 @@ function inputsOf(model: LayersModel): NamedValue[] {
 
 /** Whether all that reads an input looks rows up by it. Keras declares such inputs as real numbers. */
 function takesTokens(input: Layer): boolean {
-  const readers = input.outboundNodes.map(({ outboundLayer }) => outboundLayer.getClassName())
-  const looking = readers.filter((name) => name === 'Embedding')
-  return looking.length > 0 && readers.every((name) => name === 'Embedding' || CONTAINERS.has(name))
+  const readers = readersOf(input, new Set())
+  return readers.length > 0 && readers.every((name) => name === 'Embedding')
 }
 
-/** Models that a layer is in count as readers of its input too. */
-const CONTAINERS = new Set(['Sequential', 'Functional', 'Model', 'LayersModel'])
+/** A model as a layer of another. */
+interface Nested {
+  readonly inputLayers?: readonly Layer[]
+}
+
+/** The classes of the layers that take an input, those of nested models too. */
+function readersOf(input: Layer, seen: Set<Layer>): string[] {
+  return input.outboundNodes.flatMap(({ outboundLayer: reader, inboundLayers }) => {
+    const { inputLayers } = reader as Layer & Nested
+    if (inputLayers === undefined) return [reader.getClassName()]
+    if (seen.has(reader)) return []
+    seen.add(reader)
+    return inputLayers.flatMap((inner, i) => (inboundLayers[i] === input ? readersOf(inner, seen) : []))
+  })
+}
 
 function predictor(tf: Tf, model: LayersModel, { symbolic, index }: Output): (inputs: Tensor[]) => Tensor {
   const part = index === undefined ? tf.model({ inputs: model.inputs, outputs: symbolic }) : model

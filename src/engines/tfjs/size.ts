@@ -1,3 +1,4 @@
+import type { LayersModel } from '@tensorflow/tfjs'
 import { elementCount } from '../../tensor.js'
 import type { SampleArray } from '../engine.js'
 import { leafLayers } from './layers.js'
@@ -23,6 +24,17 @@ export function elementsPerSample(
   })
   const size = Math.max(1, ...open)
   return leafLayers(model).reduce((sum, layer) => sum + elementsOf(layer, size), 0)
+}
+
+/** Elements of the largest output of a layer for one sample, where sizes that only data fix count as 1. */
+export function largestOutput(model: LayersModel): number {
+  const shapes = leafLayers(model).flatMap(({ inboundNodes }) =>
+    inboundNodes.flatMap((node) => shapesOf(node.outputShapes)),
+  )
+  return shapes.reduce(
+    (largest, shape) => Math.max(largest, elementCount(shape.slice(1).map((dim) => dim ?? 1))),
+    0,
+  )
 }
 
 function elementsOf(layer: Layer, open: number): number {

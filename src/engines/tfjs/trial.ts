@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os'
 import { EngineError } from '../../errors.js'
 import { elementCount } from '../../tensor.js'
 import type { NamedValue } from '../../onnx/graph.js'
@@ -5,6 +6,7 @@ import type { SampleArray, SplitData } from '../engine.js'
 import { MissingKernelError } from './engine.js'
 import type { TfjsEngine } from './engine.js'
 import type { TfjsNetwork } from './network.js'
+import { largestOutput } from './size.js'
 
 /** Samples of a trial where the batch is open: two, since one has no statistics. */
 const SAMPLES = 2
@@ -19,10 +21,11 @@ const OPEN_SIZES = [8, 64, 256]
  * @throws EngineError, UnsupportedOperatorError for networks that it can't differentiate
  */
 export function dependsOn(engine: TfjsEngine, network: TfjsNetwork): ReadonlySet<string> {
+  checkMemory(network)
   let failure: unknown
   for (const open of OPEN_SIZES) {
     try {
-      return engine.gradientNames(zeros(network, open))
+      return engine.gradientNames(zeros(engine, network, open))
     } catch (error) {
       if (error instanceof MissingKernelError || !(error instanceof EngineError)) throw error
       failure = error
@@ -32,11 +35,20 @@ export function dependsOn(engine: TfjsEngine, network: TfjsNetwork): ReadonlySet
   throw failure
 }
 
+/** @throws EngineError where one value of the network alone is larger than the machine's memory */
+function checkMemory({ model, batch }: TfjsNetwork): void {
+  const bytes = 4 * largestOutput(model) * (typeof batch === 'number' ? batch : 1)
+  if (bytes < totalmem()) return
+  throw new EngineError(
+    `a layer of the network gives ${bytes.toPrecision(2)} bytes for one ${typeof batch === 'number' ? 'micro-batch' : 'sample'}, more than this machine has memory`,
+  )
+}
+
 function hasOpenSizes({ inputs }: TfjsNetwork): boolean {
   return inputs.some(({ shape }) => shape?.some((dim, axis) => axis > 0 && typeof dim === 'string'))
 }
 
-function zeros({ tf, inputs, target, batch, predict }: TfjsNetwork, open: number): SplitData {
+function zeros(engine: TfjsEngine, { inputs, target, batch }: TfjsNetwork, open: number): SplitData {
   const samples = typeof batch === 'number' ? batch : SAMPLES
   const sized = ({ shape }: NamedValue): number[] =>
     (shape ?? []).slice(1).map((dim) => (typeof dim === 'number' ? dim : open))
@@ -50,13 +62,7 @@ function zeros({ tf, inputs, target, batch, predict }: TfjsNetwork, open: number
   const given = new Map(inputs.map((input) => [input.name, filled(input, sized(input))]))
   if (target === undefined) return { samples, inputs: given }
   // sizes of the output follow from those of the inputs: the network itself says which
-  const output = tf.tidy(() =>
-    predict(
-      [...given.values()].map((array) =>
-        tf.zeros([samples, ...array.sampleShape], array.dtype === 'int32' ? 'int32' : 'float32'),
-      ),
-    ).shape.slice(1),
-  )
+  const output = engine.outputShape({ samples, inputs: given }).slice(1)
   const shape = target.input.shape?.slice(1) ?? []
   const sampleShape = fitting(shape, output)
   return { samples, inputs: given, target: filled(target.input, sampleShape) }

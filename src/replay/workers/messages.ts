@@ -51,6 +51,8 @@ export interface ParameterFacts {
 export interface WorkerSetup {
   /** Folder of the replay's arrays. */
   readonly store: string
+  /** Folder for files of the engine's own; what a killed process leaves there goes when the replay ends. */
+  readonly scratch: string
   readonly engine: EngineSetup
   /** Whether every micro-batch has one size (Engine.fixedBatch). */
   readonly fixedBatch: boolean

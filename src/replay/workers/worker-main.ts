@@ -46,10 +46,10 @@ async function handle(message: ToWorker): Promise<void> {
 }
 
 async function setUp(setup: WorkerSetup): Promise<PointEvaluator> {
-  const { store, threads, parameters, splits, keepBytes } = setup
+  const { store, scratch, threads, parameters, splits, keepBytes } = setup
   const size = parameters.tensors.reduce((sum, tensor) => sum + tensor.size, 0)
   const keepMemory = size < LARGE_PARAMETERS
-  engine = await openEngine(setup.engine, { threads, flushDenormals: true, keepMemory })
+  engine = await openEngine(setup.engine, { threads, flushDenormals: true, keepMemory, scratch })
   const opened = openSplits(splits, keepBytes).map((data, i) => ({ data, groups: splits[i]!.groups }))
   return new PointEvaluator(engine, new ReplayStore(store), parameters, opened)
 }

@@ -85,6 +85,11 @@ describe('the check of CUDA', () => {
     ])
   })
 
+  it('spells out what a driver may have in its names', () => {
+    const [line] = checkLines([checkDriver('NVIDIA \u001b[2J, 570.86.15, 1024', CUDA_12)])
+    expect(line).to.equal('ok       driver  570.86.15, NVIDIA \\u001b[2J, 1 GiB')
+  })
+
   it('tells which CUDA a provider was built for, across the blocks of its file', () => {
     const path = join(newFolder(), 'libprovider.so')
     const name = Buffer.from('\0libcublasLt.so.13\0')
@@ -101,13 +106,38 @@ describe('the check of CUDA', () => {
     )
   })
 
-  it('ends with a message and exit code 1 where there is no driver', () => {
-    const main = fileURLToPath(new URL('../../../bin/setup-cuda.js', import.meta.url))
-    const env = { ...process.env, PATH: '/nonexistent' }
-    const { status, stdout, stderr } = spawnSync(process.execPath, [main, '--check'], {
-      encoding: 'utf8',
-      env,
+  const main = fileURLToPath(new URL('../../../bin/setup-cuda.js', import.meta.url))
+  const called = (args: readonly string[], env: NodeJS.ProcessEnv = process.env) =>
+    spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', env })
+
+  it('fetches nothing for an option that is none, and explains itself', () => {
+    const { status, stderr } = called(['--chek'])
+    expect(status).to.equal(2)
+    expect(stderr).to.equal('setup-cuda: --chek: there is no such option; --check fetches nothing\n')
+    const help = called(['--help'])
+    expect([help.status, help.stdout]).to.satisfy(
+      ([code, text]: [number, string]) => code === 0 && /^Usage: npm run setup:cuda \[--check\]/.test(text),
+    )
+  })
+
+  if (process.platform === 'linux' && process.arch === 'x64')
+    it('takes programs that print nonsense or hang up for what is not there', () => {
+      const folder = newFolder()
+      for (const name of ['nvidia-smi', 'python3', 'ldconfig'])
+        writeFileSync(join(folder, name), '#!/bin/sh\nprintf "{\\033[2J nonsense, , \\n"\n', { mode: 0o755 })
+      const { status, stdout, stderr } = called(['--check'], {
+        ...process.env,
+        PATH: `${folder}:${process.env.PATH ?? ''}`,
+      })
+      expect(status).to.equal(1)
+      expect(stdout).to.match(/^missing {2}driver +nvidia-smi lists no GPU$/m)
+      expect(stdout + stderr).to.not.contain('\u001b')
+      expect(stderr).to.not.match(/ at /)
     })
+
+  it('ends with a message and exit code 1 where there is no driver', () => {
+    const env = { ...process.env, PATH: '/nonexistent' }
+    const { status, stdout, stderr } = called(['--check'], env)
     expect(status).to.equal(1)
     if (process.platform !== 'linux' || process.arch !== 'x64') {
       expect(stderr).to.match(/^setup-cuda: ONNX Runtime's package .* has CUDA on Linux/)

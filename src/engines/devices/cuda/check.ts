@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { printable } from '../../../printable.js'
 import { findLibrary } from './find.js'
 import type { Libraries } from './find.js'
 import type { CudaBuild } from './requirements.js'
@@ -84,7 +85,7 @@ export function checkLibraries({ requirements }: CudaBuild, libraries: Libraries
 export function checkLines(checks: readonly Check[]): string[] {
   const width = Math.max(...checks.map(({ what }) => what.length))
   return checks.flatMap(({ what, ok, found, remedy }) => [
-    `${ok ? 'ok     ' : 'missing'}  ${what.padEnd(width)}  ${found}`,
-    ...(remedy === undefined ? [] : [`${' '.repeat(9 + width)}  -> ${remedy}`]),
+    `${ok ? 'ok     ' : 'missing'}  ${what.padEnd(width)}  ${printable(found)}`,
+    ...(remedy === undefined ? [] : [`${' '.repeat(9 + width)}  -> ${printable(remedy)}`]),
   ])
 }

@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { printable } from '../../../printable.js'
 import { libraryFolder, missingLibrary } from '../build.js'
 import { ONNXRUNTIME_VERSION } from '../../version.js'
 import { checkDriver, checkLibraries, checkLines, SMI_ARGUMENTS } from './check.js'
@@ -18,13 +19,34 @@ import { buildFor } from './requirements.js'
 import type { CudaBuild } from './requirements.js'
 
 const PROVIDER = 'libonnxruntime_providers_cuda.so'
+/** A driver that hangs answers no question. */
+const PATIENCE_MS = 30_000
 const CUDA_FOLDERS = ['/usr/local/cuda/lib64', '/usr/local/cuda/targets/x86_64-linux/lib', '/opt/cuda/lib64']
 
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`)
 }
 
+const USAGE = `Usage: ${setupCommand()} [--check]
+
+Fetches ONNX Runtime's libraries for CUDA, and says what else --device cuda needs here.
+
+  --check   fetches nothing, only checks
+
+Exit codes: 0 all is there; 1 something is missing; 2 usage.`
+
 function main(): number {
+  const unknown = process.argv.slice(2).find((one) => !['--check', '--help', '-h'].includes(one))
+  if (unknown !== undefined) {
+    process.stderr.write(
+      `setup-cuda: ${printable(unknown)}: there is no such option; --check fetches nothing\n`,
+    )
+    return 2
+  }
+  if (process.argv.slice(2).some((one) => one !== '--check')) {
+    say(USAGE)
+    return 0
+  }
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     process.stderr.write(
       `setup-cuda: ONNX Runtime's package for Node.js has CUDA on Linux with x64 processors only; ` +
@@ -76,14 +98,28 @@ function systemLibraries(): Libraries {
   return {
     cache: output('ldconfig', ['-p']) ?? output('/sbin/ldconfig', ['-p']) ?? '',
     path: process.env.LD_LIBRARY_PATH ?? '',
-    others: [...CUDA_FOLDERS, ...pythonLibraries(sites === undefined ? [] : (JSON.parse(sites) as string[]))],
+    others: [...CUDA_FOLDERS, ...pythonLibraries(foldersIn(sites))],
     exists: existsSync,
+  }
+}
+
+/** Folders as Python lists them; none where it prints something else beside them. */
+function foldersIn(text: string | undefined): string[] {
+  try {
+    const folders = JSON.parse(text ?? '[]') as unknown
+    return Array.isArray(folders) ? folders.filter((one) => typeof one === 'string') : []
+  } catch {
+    return []
   }
 }
 
 /** What a program prints; undefined where it is not there or fails. */
 function output(program: string, args: readonly string[]): string | undefined {
-  const { status, stdout } = spawnSync(program, args, { encoding: 'utf8', timeout: 30_000 })
+  const { status, stdout } = spawnSync(program, args, {
+    encoding: 'utf8',
+    timeout: PATIENCE_MS,
+    killSignal: 'SIGKILL',
+  })
   return status === 0 ? stdout : undefined
 }
 
