@@ -37,7 +37,7 @@ const SAME_WHERE: Readonly<Record<string, (node: Node) => boolean>> = {
 /**
  * The graph in opset 18, where all of it means the same there: execution providers whose kernels follow new opsets late have
  * them. ONNX Runtime takes a kernel for versions that it was written for alone, so that an operator whose newest version only
- * allows one type more is left to the CPU. Else the graph as it is.
+ * allows one type more is left to the CPU. Else the graph as it is. (WebGPU's kernels go farther: older-opset.ts.)
  */
 export function lowered(graph: Graph): Graph {
   if (opsetOf(graph) <= RULE_OPSET || !isSame(graph)) return graph

@@ -69,30 +69,21 @@ export function withoutKernel(graph: Graph, kernels: Kernels, outer?: Inference)
   })
 }
 
-/** Versions of operators after opset 18, by ONNX' changelog, as far as ranges of kernels depend on them. */
-const LATER: Readonly<Record<number, string>> = {
-  19: 'AveragePool Cast Constant Equal Identity If Loop Pad Reshape Resize Scan Shape Size',
-  20: 'ConstantOfShape GridSample IsInf IsNaN ReduceMax ReduceMin Gelu',
-  21: 'Cast ConstantOfShape Flatten Identity If Loop Pad Reshape Scan Shape Size Squeeze Transpose Unsqueeze',
-  22:
-    'AveragePool Conv ConvTranspose Cos Dropout Elu EyeLike GRU GlobalAveragePool GlobalMaxPool GridSample HardSigmoid ' +
-    'HardSwish InstanceNormalization LSTM MaxPool RNN RandomNormal RandomNormalLike RandomUniform RandomUniformLike ' +
-    'RoiAlign Round Selu Sin Softplus Softsign ThresholdedRelu',
-  23: 'Cast ConstantOfShape Flatten Identity If Loop Pad Reshape Scan Shape Size Squeeze Transpose Unsqueeze',
-}
+const OPERATORS = (
+  JSON.parse(readFileSync('fixtures/onnx/operators.json', 'utf8')) as {
+    readonly operators: Readonly<Record<string, { readonly versions: readonly number[] } | undefined>>
+  }
+).operators
 
-/** The opset that an operator's form in another one is from; 0 where it is from 18 or before. */
+/** The version of an operator that an opset has. */
 function versionIn(opset: number, op: string): number {
-  const since = Object.entries(LATER).filter(
-    ([version, ops]) => Number(version) <= opset && ops.split(' ').includes(op),
-  )
-  return Math.max(0, ...since.map(([version]) => Number(version)))
+  return Math.max(...(OPERATORS[op]?.versions ?? []).filter((version) => version <= opset))
 }
 
 function lacking(node: Node, known: Inference, opset: number, kernels: Kernels): string | undefined {
   const version = versionIn(opset, node.op)
   const fitting = (kernels.get(node.op) ?? []).filter(({ first, last }) =>
-    last === Infinity ? version <= first : version <= last && opset >= first,
+    last === Infinity ? version === first : first <= version && version <= last,
   )
   const types = node.inputs.map((name) => known.info(name).dtype)
   const takes = ({ types: all, inputs }: Kernel): boolean =>
