@@ -242,7 +242,7 @@ class Replay {
       )
     if (batchSize === 1 || (!onDevice && halvedAt === first && before === first))
       throw new WorkerMemoryError(
-        `${error.message}, with micro-batches of ${batchSize} samples; ` +
+        `${error.message}, with micro-batches of ${batchSize === 1 ? 'one sample' : `${batchSize} samples`}; ` +
           (onDevice ? 'use --device cpu' : 'use fewer --workers, or a smaller --batch-size'),
       )
     const size = Math.ceil(batchSize / 2)

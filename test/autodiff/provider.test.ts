@@ -6,6 +6,7 @@ import { UnsupportedOperatorError } from '../../src/errors.js'
 import { intAttribute } from '../../src/onnx/attributes.js'
 import { GraphBuilder } from '../../src/onnx/builder.js'
 import type { Graph, Node } from '../../src/onnx/graph.js'
+import { staticShape } from '../../src/onnx/shapes/dims.js'
 import { subgraphNames } from '../../src/onnx/subgraph.js'
 import { OPERATOR_CASES } from '../support/cases/index.js'
 import { gradientFeeds } from '../support/check-gradient.js'
@@ -24,14 +25,11 @@ const ARITHMETIC = new Set(
 
 /** Of sizes that are known, a slice backwards that does not begin at the last element: the provider begins there. */
 function beginsElsewhere(node: Node, builder: GraphBuilder): boolean {
-  const shape = builder.shapeOf(node.inputs[0]!)
+  const shape = staticShape(builder.shapeOf(node.inputs[0]!))
   const [starts, axes, steps] = [1, 3, 4].map((input) => builder.constantsOf(node.inputs[input] ?? ''))
-  if (shape?.every((size) => typeof size === 'number') !== true) return false
-  return (
-    steps?.some(
-      (step, i) => step < 0 && !(starts?.[i] === -1 || starts?.[i] === Number(shape.at(axes![i]!)) - 1),
-    ) === true
-  )
+  if (shape === undefined || steps === undefined) return false
+  const isLast = (start: number, i: number): boolean => start === -1 || start >= shape.at(axes?.[i] ?? i)! - 1
+  return steps.some((step, i) => step < 0 && !(starts !== undefined && isLast(starts[i]!, i)))
 }
 
 function isRefused(node: Node, builder: GraphBuilder): boolean {

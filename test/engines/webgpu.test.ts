@@ -14,8 +14,11 @@ import { readModel } from '../../src/onnx/read.js'
 import { encodeModel } from '../../src/onnx/write.js'
 import { bindNetwork } from '../../src/replay/binding.js'
 import { openTrajectory } from '../../src/trajectory/open-trajectory.js'
+import { elementCount } from '../../src/tensor.js'
 import { SHARED } from '../shared.js'
 import { Arrays, expectGradients, kept, NETWORKS, samplesOf } from '../support/exported-networks.js'
+import { graphOf, input, node, tensor } from '../support/graphs.js'
+import { Random } from '../support/random.js'
 import { describeWithWebGpu } from '../support/webgpu.js'
 import type { DeviceResult, DeviceTask } from '../support/webgpu.js'
 
@@ -138,6 +141,10 @@ describeWithWebGpu('on WebGPU, no node on the CPU, the loss and gradient are the
     )
   })
 
+  it('of channels, groups and slices that the provider’s own kernels get wrong', async () => {
+    await compare(onDevice, awkward(), 6)
+  })
+
   if (SHARED === undefined) {
     it.skip('of the reference networks [skipped: the reference data ../shared is not here]')
     return
@@ -158,6 +165,48 @@ describeWithWebGpu('on WebGPU, no node on the CPU, the loss and gradient are the
       await compare(onDevice, await exported(reference, network), 4)
     })
 })
+
+/** Six channels, six filters in each of two groups, six samples, and columns 5, 3, 1 of eight. */
+function awkward(): Network {
+  const random = new Random('awkward')
+  const shapes = { narrow: [16, 6, 3, 3], grouped: [12, 8, 2, 2] } as const
+  const weights = Object.entries(shapes).map(
+    ([name, shape]) =>
+      [name, shape, Float32Array.from(random.uniform(elementCount(shape), -0.5, 0.5))] as const,
+  )
+  const cut = { start: [5], end: [0], axis: [3], step: [-2] }
+  const model = graphOf({
+    inputs: [input('x', ['batch', 6, 8, 8])],
+    initializers: {
+      ...Object.fromEntries(
+        weights.map(([name, shape, values]) => [name, tensor('float32', shape, [...values])]),
+      ),
+      ...Object.fromEntries(
+        Object.entries(cut).map(([name, values]) => [name, tensor('int64', [1], values)]),
+      ),
+    },
+    nodes: [
+      node('Conv', ['x', 'narrow'], 'c'),
+      node('Slice', ['c', 'start', 'end', 'axis', 'step'], 's'),
+      node('Conv', ['s', 'grouped'], 'g', { group: 2 }),
+      node('Flatten', ['g'], 'y'),
+    ],
+    outputs: ['y'],
+  })
+  const parameters = new Map(weights.map(([name, , values]) => [name, values]))
+  const x = Float32Array.from(random.uniform(6 * 6 * 64, -1, 1))
+  return {
+    model,
+    parameters,
+    gradient: (forms) =>
+      differentiate(model, { parameters: [...parameters.keys()], loss: { kind: 'cross-entropy' }, forms }),
+    split: {
+      samples: 6,
+      inputs: new Map([['x', { dtype: 'float32', sampleShape: [6, 8, 8], data: x }]]),
+      target: { dtype: 'int64', sampleShape: [], data: BigInt64Array.from([0n, 5n, 11n, 30n, 42n, 80n]) },
+    },
+  }
+}
 
 async function exported(reference: string, network: keyof typeof NETWORKS): Promise<Network> {
   const arrays = await Arrays.open(join(reference, 'gradients', `${network}.npz`))

@@ -6,6 +6,7 @@ import { encodeModel } from '../../src/onnx/write.js'
 import { ReplayJournal } from '../../src/replay/journal.js'
 import type { RunEvents, RunOptions } from '../../src/replay/options.js'
 import { runReplay } from '../../src/replay/run.js'
+import { WorkerMemoryError } from '../../src/replay/workers/pool.js'
 import { openResults } from '../../src/tables/read.js'
 import { newFolder, removeFolders } from '../cli/command.js'
 import { describeWithWebgpu, withVulkanDriver } from '../engines/devices/swiftshader.js'
@@ -178,6 +179,45 @@ describeWithWebgpu('a replay on WebGPU', () => {
     if (!(error instanceof DeviceError)) throw error
     expect(error.exitStatus).to.equal(3)
     expect(error.message).to.match(/^--strict-device: webgpu leaves \d+ of \d+ nodes to the CPU: .*Hardmax/)
+  })
+
+  it('halves the micro-batch that its memory is short for, and ends with exit code 1 where one sample is too many', async () => {
+    const run = recorded()
+    const network = graphOf({
+      inputs: [input('x', ['batch', 2])],
+      initializers: {
+        w: tensor('float32', [2, 1], [0, 0]),
+        b: tensor('float32', [1], [0]),
+        // 4 GiB for a sample, and no buffer of an adapter is so large
+        wide: tensor('int64', [3], [1, 2, 2 ** 29]),
+        third: tensor('int64', [1], [2]),
+      },
+      nodes: [
+        node('MatMul', ['x', 'w'], 'p'),
+        node('Add', ['p', 'b'], 'q'),
+        node('Unsqueeze', ['x', 'third'], 'u'),
+        node('Expand', ['u', 'wide'], 'large'),
+        node('ReduceMax', ['large', 'third'], 'm', { keepdims: 0 }),
+        node('Add', ['q', 'm'], 'r'),
+        node('ReduceMean', ['r', 'one'], 'y', { keepdims: 1 }),
+      ],
+      outputs: ['y'],
+    })
+    const one = tensor('int64', [1], [1])
+    const initializers = new Map([...network.initializers, ['one', one] as const])
+    writeFileSync(run.model!, encodeModel({ ...network, initializers }))
+    const notes: string[] = []
+    const options = optionsOf(run, { device: 'webgpu', batchSize: 4 })
+    const onNote = (note: string): void => void notes.push(note)
+    const error = await rejection(withVulkanDriver(() => runReplay(options, { onNote })))
+    if (!(error instanceof WorkerMemoryError)) throw error
+    expect(error.exitStatus).to.equal(1)
+    expect(error.message).to.match(/memory.*, with micro-batches of one sample; use --device cpu$/)
+    expect(error.message).not.to.include('\n')
+    const sizes = notes.flatMap(
+      (note) => /micro-batches of (\d) samples instead of (\d)$/.exec(note)?.slice(1) ?? [],
+    )
+    expect(sizes).to.deep.equal(['2', '4', '1', '2'])
   })
 
   it('ends with exit code 3 for a network in float64', async () => {

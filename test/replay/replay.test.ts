@@ -107,7 +107,7 @@ describe('replay on a device', () => {
     const error = await rejection(run(new SmallDevice(0), { batchSize: 4, onDevice: true }))
     expect(error).to.include({ exitStatus: 1 })
     expect(error.message).to.equal(
-      'CUDA failure 2: out of memory, with micro-batches of 1 samples; use --device cpu',
+      'CUDA failure 2: out of memory, with micro-batches of one sample; use --device cpu',
     )
   })
 

@@ -7,6 +7,7 @@ import { Formula } from '../formula.js'
 import { RuleRefusal } from '../rule.js'
 import type { Rewrite, RewriteContext } from '../rule.js'
 import { KERNEL_MISTAKES } from './kernel-mistakes.js'
+import { PADDED_CHANNELS, PADDED_GROUPS } from './padded-convolution.js'
 import { SPLIT_CONVOLUTION } from './split-convolution.js'
 
 /** An operator that an execution provider lacks, in other terms: where it applies, it is rewritten wherever it stands. */
@@ -97,10 +98,19 @@ const remainder: ProviderForm = {
   },
 }
 
+const CONVOLUTIONS = [SPLIT_CONVOLUTION, PADDED_CHANNELS, PADDED_GROUPS]
+
+/** The first form that applies. */
+const convolution: ProviderForm = {
+  applies: (...at) => CONVOLUTIONS.some((form) => form.applies(...at)),
+  rewrite: (c) =>
+    CONVOLUTIONS.find((form) => form.applies(c.node, c.builder, c.builder.current()))!.rewrite(c),
+}
+
 const FORMS: Readonly<Record<string, ProviderForm>> = {
   ...Object.fromEntries(INT64_ARITHMETIC.split(' ').map((op) => [op, narrowed])),
   ...KERNEL_MISTAKES,
-  Conv: SPLIT_CONVOLUTION,
+  Conv: convolution,
   Pow: power,
   Mod: remainder,
   // the type is known: Cast 13

@@ -324,7 +324,7 @@ export class WorkerPool implements Evaluator {
 /** An error that a worker met, as one of this process. */
 function errorOf({ message, memory, expected, device }: Failure): Error {
   if (device) return new DeviceError(message)
-  if (memory) return new WorkerMemoryError(message)
+  if (memory) return new WorkerMemoryError(shortOfMemory(message))
   const refused = lacksFloat16(message)
   if (refused !== undefined) return refused
   return expected ? new EngineError(message) : new Error(message)
@@ -343,4 +343,10 @@ function addFiles(files: readonly ArrayFile[], out: ArrayFile, size: number, div
     if (divisor !== 1) for (let i = 0; i < count; i += 1) total[i]! /= divisor
     out.write(total, position)
   }
+}
+
+/** The first line of what a library says, and that memory was short where that is not what it says. */
+function shortOfMemory(message: string): string {
+  const line = message.split('\n', 1)[0]!.replace(/\.$/, '')
+  return /memory|bad_?alloc/i.test(line) ? line : `memory was short: ${line}`
 }
