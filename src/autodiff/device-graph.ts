@@ -1,5 +1,6 @@
 import type { Graph } from '../onnx/graph.js'
 import { narrowIntegers } from '../onnx/narrow-integers.js'
+import { inOlderOpset } from '../onnx/older-opset.js'
 import { sizesOf, specialize } from '../onnx/specialize.js'
 import { unrollScans } from '../onnx/unroll.js'
 import { adaptToProvider } from './provider.js'
@@ -7,7 +8,7 @@ import { adaptToProvider } from './provider.js'
 /**
  * A graph for a device that computes neither shapes nor 64-bit integers and runs no loops: for inputs of these shapes,
  * with all shape arithmetic done, Scans written out, integers in int32, and once more in the forms for WebGPU, some of
- * which ask for sizes. Inputs of type int64 become int32.
+ * which ask for sizes. Inputs of type int64 become int32. It is in opset 21 where its operators allow that.
  *
  * @param graph a gradient graph in the forms for WebGPU
  * @param shapes of the inputs, by name
@@ -20,5 +21,5 @@ export function deviceGraph(graph: Graph, shapes: ReadonlyMap<string, readonly n
   const unrolled = unrollScans(sized)
   const known = unrolled === sized ? sized : specialize(unrolled, sizes)
   const adapted = adaptToProvider(known, { forms: 'webgpu', batchNorm: 'running' })
-  return narrowIntegers(adapted)
+  return inOlderOpset(narrowIntegers(adapted))
 }

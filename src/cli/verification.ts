@@ -167,7 +167,7 @@ function conclusion({ verdict, tolerance, intervals }: Verification, color: Colo
       return [`  ${color.green('agrees')}: nothing is farther off than ${largest}, within ${bound}`]
     case 'imprecise':
       return [
-        `  ${color.yellow('imprecise')}: off by up to ${largest}, beyond ${bound}; the run's own parts give its numbers again, so a run with a smaller --tolerance or more --max-splits is closer`,
+        `  ${color.yellow('imprecise')}: off by up to ${largest}, beyond ${bound}; the run's own parts give its losses and tensors again, so a run with a smaller --tolerance or more --max-splits is closer`,
       ]
     case 'differs':
       return [`  ${color.red('differs')}: off by up to ${largest}; the tolerance is ${tolerance}`]

@@ -61,8 +61,20 @@ export interface Engine {
   readonly fixedBatch: boolean
   /** Where nodes are computed, from the second run on; undefined on the CPU, where it is no question. */
   readonly placement?: Placement | undefined
+  /** Whether it loops over micro-batches in the graph, from when it has measured that on; undefined where nothing is measured. */
+  readonly loops?: boolean | undefined
   /** @throws EngineError when the graph fails to run. A loss that overflows is returned, not thrown. */
   run(parameters: Parameters, split: SplitData, batch: MicroBatch): Promise<MicroBatchResult>
+  /**
+   * Chooses by measurement whether there is a `sum`; a second call does nothing. It is called before anything is computed, so
+   * that the bits of results don't depend on when it was.
+   * @param batches as many as one `sum` may take; nothing of them is kept
+   */
+  readonly settle?: (
+    parameters: Parameters,
+    split: SplitData,
+    batches: readonly MicroBatch[],
+  ) => Promise<void>
   /**
    * The sums of several full micro-batches of one size that lie side by side, in one run: what `run` gives, added up in
    * float64. Absent where a run for each of them is no slower.

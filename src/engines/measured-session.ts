@@ -10,7 +10,7 @@ import { sessionOptions } from './session-options.js'
 import type { Placing, SessionSettings } from './session-options.js'
 
 /** One run makes ready (shaders are compiled, memory is taken); the next is measured. */
-const PROFILED_RUNS = 2
+export const PROFILED_RUNS = 2
 
 /** How ONNX Runtime says that a node is left for the CPU although that is forbidden. */
 const FALLBACK_REFUSED = /assigned to the default CPU EP|fallback to CPU EP has been explicitly disabled/i

@@ -1,8 +1,6 @@
 import { Tensor } from './runtime.js'
 import type { InferenceSession } from './runtime.js'
 import { EngineError, reasonOf, RetrogradError } from '../errors.js'
-import type { Graph } from '../onnx/graph.js'
-import { decodeModel, readModel } from '../onnx/read.js'
 import { elementCount } from '../tensor.js'
 import type { DType, FloatArray, TypedArray } from '../tensor.js'
 import { needsSizes } from './devices/forms.js'
@@ -13,7 +11,6 @@ import { MeasuredSession } from './measured-session.js'
 import { rows, weights } from './micro-batches.js'
 import type { GradientProgram } from './program.js'
 import type { Placing, SessionSettings } from './session-options.js'
-import { SizedSessions } from './sized-sessions.js'
 import type { Session } from './sized-sessions.js'
 import { ONNXRUNTIME_VERSION } from './version.js'
 
@@ -39,9 +36,7 @@ export async function openOnnxRuntimeEngine(
   { placing = ON_CPU, ...settings }: OnnxRuntimeOptions = {},
 ): Promise<Engine> {
   const open = (from: string | Uint8Array): Promise<MeasuredSession> => openSession(from, placing, settings)
-  const session = needsSizes(placing.device)
-    ? new SizedSessions(await graphOf(model), dataInputs(program), open)
-    : await open(model)
+  const session = needsSizes(placing.device) ? await sizedSessions(model, program, open) : await open(model)
   return new OnnxRuntimeEngine(session, program, placing.device)
 }
 
@@ -60,8 +55,18 @@ async function openSession(
   }
 }
 
-async function graphOf(model: string | Uint8Array): Promise<Graph> {
-  return typeof model === 'string' ? readModel(model) : decodeModel(model, 'the gradient graph')
+/** What reads and rewrites graphs is loaded where it is needed: most workers begin without. */
+async function sizedSessions(
+  model: string | Uint8Array,
+  program: GradientProgram,
+  open: (from: string | Uint8Array) => Promise<MeasuredSession>,
+): Promise<Session> {
+  const [{ SizedSessions }, { decodeModel, readModel }] = await Promise.all([
+    import('./sized-sessions.js'),
+    import('../onnx/read.js'),
+  ])
+  const graph = typeof model === 'string' ? await readModel(model) : decodeModel(model, 'the gradient graph')
+  return new SizedSessions(graph, dataInputs(program), open)
 }
 
 /** The inputs of the gradient graph that are no parameters. */

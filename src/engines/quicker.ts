@@ -2,25 +2,26 @@ import { addTo } from '../tensor.js'
 import type { FloatArray } from '../tensor.js'
 import type { Engine, MicroBatch, MicroBatchResult, Parameters, SplitData } from './engine.js'
 import { DeviceError, EngineError } from '../errors.js'
-import { saysOutOfMemory } from './out-of-memory.js'
+import { PROFILED_RUNS } from './measured-session.js'
 
 /** Opens one of two engines for the same gradient. */
 export type OpenEngine = () => Promise<Engine>
 
-/** Micro-batches that are run one by one for the measurement, after one that warms the device up. */
+/** Micro-batches that are run one by one for the measurement, after those that warm the device up. */
 const TIMED = 4
+/** Runs that warm a session up: while it is profiled, its times say little. */
+const WARMING = PROFILED_RUNS
 
 /**
- * An engine that runs micro-batches one by one or looped over inside the graph, whichever is quicker on the device: the
- * first sum that is asked for is timed both ways. Both give the same sums. One of the two is open at a time, since each holds
- * memory of the device.
+ * An engine that runs micro-batches one by one or looped over inside the graph, whichever is quicker on the device: that is
+ * timed both ways by `settle`, before anything is computed. Both give the same sums but for rounding. One of the two is open
+ * at a time, since each holds memory of the device.
  */
 export class QuickerEngine implements Engine {
   readonly description: string
   readonly precision: Engine['precision']
   readonly fixedBatch: boolean
-  /** Whether the loop is the quicker one; undefined until it was measured. */
-  private loops: boolean | undefined
+  loops: boolean | undefined
 
   private constructor(
     private engine: Engine,
@@ -42,7 +43,7 @@ export class QuickerEngine implements Engine {
   }
 
   get sum(): Engine['sum'] {
-    return this.loops === false ? undefined : (...args) => this.sumOf(...args)
+    return this.loops === true ? (...args) => this.engine.sum!(...args) : undefined
   }
 
   run(parameters: Parameters, split: SplitData, batch: MicroBatch): Promise<MicroBatchResult> {
@@ -53,44 +54,41 @@ export class QuickerEngine implements Engine {
     return this.engine.close()
   }
 
-  private async sumOf(
-    parameters: Parameters,
-    split: SplitData,
-    batches: readonly MicroBatch[],
-  ): Promise<MicroBatchResult> {
-    this.loops ??= await this.measure(parameters, split, batches)
-    return this.loops
-      ? await this.engine.sum!(parameters, split, batches)
-      : await sumOneByOne(this.engine, parameters, split, batches)
+  /** Leaves the quicker engine open. */
+  async settle(parameters: Parameters, split: SplitData, batches: readonly MicroBatch[]): Promise<void> {
+    if (this.loops !== undefined) return
+    const few = batches.slice(0, TIMED)
+    const [first] = batches as [MicroBatch, ...MicroBatch[]]
+    for (let run = 0; run < WARMING; run += 1) await this.engine.run(parameters, split, first)
+    const each = (await this.time(() => sumOneByOne(this.engine, parameters, split, few))) / few.length
+    await this.engine.close()
+    const looped = await this.timeLoop(parameters, split, batches)
+    this.loops = looped !== undefined && looped.ms / batches.length < each
+    if (!this.loops) await looped?.engine.close()
+    this.engine = this.loops ? looped!.engine : await this.open.each()
   }
 
-  /** Leaves the quicker engine open. */
-  private async measure(
+  /**
+   * Undefined where the device can't loop: a provider may lack something that only the loop needs, and what the loop holds of
+   * the data may be more than there is memory for, which was enough for the micro-batches one by one.
+   */
+  private async timeLoop(
     parameters: Parameters,
     split: SplitData,
     batches: readonly MicroBatch[],
-  ): Promise<boolean> {
-    const few = batches.slice(0, TIMED)
-    await sumOneByOne(this.engine, parameters, split, batches.slice(0, 1))
-    const each = await this.time(() => sumOneByOne(this.engine, parameters, split, few))
-    await this.engine.close()
+  ): Promise<{ readonly engine: Engine; readonly ms: number } | undefined> {
     let engine: Engine | undefined
     try {
-      engine = await this.open.looped()
-      const sum = () => engine!.sum!(parameters, split, batches)
-      await sum()
-      if ((await this.time(sum)) / batches.length < each / few.length) {
-        this.engine = engine
-        return true
-      }
+      const opened = await this.open.looped()
+      engine = opened
+      const sum = () => opened.sum!(parameters, split, batches)
+      for (let run = 0; run < WARMING; run += 1) await sum()
+      return { engine: opened, ms: await this.time(sum) }
     } catch (error) {
-      // a provider may lack something that only the loop needs; want of memory has its own remedy
-      const lacking = error instanceof EngineError || error instanceof DeviceError
-      if (!lacking || saysOutOfMemory(error.message)) throw error
+      await engine?.close()
+      if (error instanceof EngineError || error instanceof DeviceError) return undefined
+      throw error
     }
-    await engine?.close()
-    this.engine = await this.open.each()
-    return false
   }
 
   private async time(work: () => Promise<unknown>): Promise<number> {

@@ -12,6 +12,8 @@ export interface OnnxRuntimeSetup {
   readonly program: GradientProgram
   /** File of the graph that loops over micro-batches itself, where that may be quicker (autodiff/looped.ts). */
   readonly looped?: string
+  /** Whether micro-batches are looped over in that graph; measured where it is not said. */
+  readonly loops?: boolean
   readonly device: Device
   /** Whether a node on any other device is an error. */
   readonly strict: boolean

@@ -47,7 +47,7 @@ function told(sizes: Sizes): string {
 /**
  * The graph for one set of sizes: symbols of the inputs' shapes are replaced by numbers, all shapes follow anew, and
  * what is known of whole numbers and truth values (the arithmetic of shapes) becomes constants, inside of subgraphs
- * too. Nodes and constants that nothing needs any more are left out. All inputs stay, in their order; inputs and
+ * too, and so does what has no elements. Nodes and constants that nothing needs any more are left out. All inputs stay, in their order; inputs and
  * outputs keep their names.
  */
 export function specialize(graph: Graph, sizes: Sizes): Graph {
@@ -91,8 +91,10 @@ function constantFor(name: string, node: Node, builder: GraphBuilder): string | 
   if (node.domain !== '' || name === '') return undefined
   const { dtype, shape } = builder.info(name)
   const [numbers, sizes] = [builder.constantsOf(name), staticShape(shape)]
-  if (dtype === undefined || !WHOLE.has(dtype) || numbers === undefined || sizes === undefined)
-    return undefined
+  if (dtype === undefined || sizes === undefined) return undefined
+  // ONNX Runtime drops an Expand to nothing, and its operand's one element takes its place
+  if (sizes.includes(0) && node.op !== 'Identity') return builder.constant(dtype, sizes, [])
+  if (!WHOLE.has(dtype) || numbers === undefined) return undefined
   // the largest int64, which stands for the end of any axis, is no number of JavaScript's
   if (elementCount(sizes) !== numbers.length || !numbers.every((one) => Number.isSafeInteger(one)))
     return undefined

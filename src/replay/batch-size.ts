@@ -62,15 +62,22 @@ export interface ChosenSize {
 
 /**
  * The size of a micro-batch where nobody asks for one: on the CPU what suits network and samples, on a device the largest
- * that its memory holds.
+ * that its memory holds. Where that is not known, it may be when the run goes on.
+ *
+ * @param memory undefined on the CPU
  */
 export function chooseBatchSize(
   network: Pick<ReplayNetwork, 'tensors' | 'elementsPerSample' | 'largestPerSample'>,
   data: readonly DataSet[],
-  memory: DeviceMemory | undefined,
+  memory: DeviceMemory | 'unknown' | undefined,
 ): ChosenSize {
   const { largestPerSample } = network
   if (memory === undefined || largestPerSample === undefined) return { size: fittingBatchSize(network, data) }
+  if (memory === 'unknown') {
+    const size = fittingBatchSize(network, data)
+    const fromMemory = `micro-batches of ${size} samples, as on the CPU, since the device's memory is not known`
+    return { size, fromMemory }
+  }
   const most = (of: (set: DataSet) => number): number => Math.max(...data.map(of))
   const needs = {
     elementsPerSample: most((set) => network.elementsPerSample(set)),

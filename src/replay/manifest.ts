@@ -211,11 +211,14 @@ export async function manifestFacts(
     started,
     intervals,
     placement,
+    loops,
   }: {
     readonly started: Date
     readonly intervals?: RunOptions['intervals']
     /** Where nodes ran, on a device that told. */
     readonly placement?: Placement
+    /** Whether the device looped over micro-batches in the graph, where that was measured. */
+    readonly loops?: boolean
   },
 ): Promise<ManifestFacts> {
   const { trajectory } = prepared
@@ -229,7 +232,11 @@ export async function manifestFacts(
   }
   return {
     ...facts,
-    device: { ...facts.device, ...(placement && { placement: placementFacts(placement) }) },
+    device: {
+      ...facts.device,
+      ...(placement && { placement: placementFacts(placement) }),
+      ...(loops !== undefined && { loops_in_graph: loops }),
+    },
     status: intervals === undefined ? 'complete' : 'part',
     identity: hashOf(identityOf(facts, prepared)),
     intervals: { from, to, of: all },

@@ -141,7 +141,21 @@ function mergedResult(manifests: readonly Manifest[]): Manifest['result'] {
     largest_estimate: Math.max(...numbers('largest_estimate')),
     noise_floor: Math.max(...numbers('noise_floor')),
     evaluations: total('evaluations'),
-    messages: results.flatMap(({ messages }) => (messages as string[] | undefined) ?? []),
+    ...batchSizes(results),
+  }
+}
+
+/** The size of micro-batches, the last part's where they differ, and what happened on the way. */
+function batchSizes(results: readonly Manifest['result'][]): Pick<Manifest['result'], string> {
+  const sizes = results.flatMap(({ batch_size: size }) => (typeof size === 'number' ? [size] : []))
+  const own = results.flatMap(({ messages }) => (messages as string[] | undefined) ?? [])
+  const different =
+    new Set(sizes).size > 1
+      ? [`parts have micro-batches of ${sizes.join(', ')} samples, which numbers hang on in their last bits`]
+      : []
+  return {
+    ...(sizes.length > 0 && { batch_size: sizes.at(-1) }),
+    messages: [...own, ...different],
   }
 }
 

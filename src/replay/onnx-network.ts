@@ -7,7 +7,7 @@ import { loopedGradient } from '../autodiff/looped.js'
 import type { DataSet } from '../data/needs.js'
 import type { ChosenDevice } from '../engines/devices/choose.js'
 import { DEVICE_FORMS } from '../engines/devices/forms.js'
-import { checkPrecision } from '../engines/devices/precision.js'
+import { checkNumbers, checkPrecision } from '../engines/devices/precision.js'
 import type { Device } from '../engines/devices/names.js'
 import { programOf } from '../engines/program.js'
 import type { OnnxRuntimeSetup } from '../engines/setup.js'
@@ -48,6 +48,7 @@ export async function openOnnxNetwork(
   const wanted = tensors.slice(0, allocated).map(({ name }) => name)
   const forms = DEVICE_FORMS[device.device]
   const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm, forms, precision })
+  checkNumbers(programOf(gradient).precision, device.device)
   return {
     path,
     binding,

@@ -122,8 +122,9 @@ async function chooseMeans(options: RunOptions): Promise<Means> {
 }
 
 /** The device's memory that each worker's engine may fill. */
-function memoryOf({ deviceMemory: limit, workers = 1 }: RunOptions, { device }: ChosenDevice) {
-  return deviceMemory(device, { limit, engines: workers })
+async function memoryOf({ deviceMemory: limit, workers = 1 }: RunOptions, { device }: ChosenDevice) {
+  const memory = await deviceMemory(device, { limit, engines: workers })
+  return memory ?? (device === 'cpu' ? undefined : 'unknown')
 }
 
 /** Random samples of those splits that have more than are asked for. */

@@ -60,6 +60,12 @@ export interface PlacementRecord {
   readonly placement: Placement
 }
 
+/** Which way micro-batches are summed on the device, once it was measured: their bits depend on it. */
+export interface LoopsRecord {
+  readonly kind: 'loops'
+  readonly loops: boolean
+}
+
 /** The first so many blocks of a split's samples are in the sum of squared gradients (fisher.ts). */
 export interface FisherRecord {
   readonly kind: 'fisher'
@@ -88,6 +94,7 @@ export type ReplayRecord =
   | BatchRecord
   | NoiseRecord
   | PlacementRecord
+  | LoopsRecord
   | FisherRecord
   | SyncRecord
   | BeginRecord

@@ -90,7 +90,7 @@ export interface SplitDistance {
 
 /**
  * `agrees`: no loss, tensor, unit or parameter is farther apart than the tolerance. `imprecise`: some is, but the run's own
- * rule in its own parts gives its numbers again, so that it is the integral that needs finer parts. `differs`: it does not.
+ * rule in its own parts gives its losses and tensors again (single units and parameters are not computed in them), so that it is the integral that needs finer parts. `differs`: it does not.
  */
 export type Verdict = 'agrees' | 'imprecise' | 'differs'
 

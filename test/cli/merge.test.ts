@@ -1,7 +1,9 @@
-import { mkdirSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { mergeParts } from '../../src/replay/merge.js'
 import { openResults } from '../../src/tables/read.js'
+import { verifyResults } from '../../src/verify/verify.js'
 import { newFolder, removeFolders, retrograd, runArguments } from './command.js'
 
 /** All 60 intervals of the recorded run, on few samples' worth of work. */
@@ -39,6 +41,33 @@ describe('retrograd merge', function () {
     expect(await rowsOf(out)).to.deep.equal(await rowsOf(whole))
     const [joined, one] = [(await openResults(out)).manifest, (await openResults(whole)).manifest]
     expect(joined).to.deep.include({ status: 'complete', result: one.result, checkpoints: one.checkpoints })
+  })
+
+  it('says where parts have micro-batches of different sizes', async () => {
+    const other = join(newFolder(), 'part')
+    cpSync(parts[0]!, other, { recursive: true })
+    const file = join(other, 'manifest.json')
+    const manifest = JSON.parse(readFileSync(file, 'utf8')) as { result: { batch_size: number } }
+    const { batch_size: size } = manifest.result
+    writeFileSync(file, JSON.stringify({ ...manifest, result: { ...manifest.result, batch_size: size / 2 } }))
+    const out = join(newFolder(), 'out')
+    expect((await retrograd(['merge', parts[1]!, other, '--out', out])).status).to.equal(0)
+    const { batch_size, messages } = (await openResults(out)).manifest.result
+    expect(batch_size).to.equal(size / 2)
+    expect(messages).to.deep.equal([
+      `parts have micro-batches of ${size}, ${size / 2} samples, which numbers hang on in their last bits`,
+    ])
+  })
+
+  it('verifies intervals of what was joined from parts', async () => {
+    const out = join(newFolder(), 'out')
+    await mergeParts({ parts, out, overwrite: false })
+    const found = (await verifyResults(out, { intervals: [0, 40], tolerance: 1, maxSplits: 8 }))!
+    expect(found).to.deep.include({ verdict: 'agrees', of: 60, contradictions: [] })
+    expect(found.intervals.map(({ stepFrom, reproduced }) => [stepFrom, reproduced])).to.deep.equal([
+      [0, 0],
+      [40, 0],
+    ])
   })
 
   it('makes parts that say so, with the sums of their blocks', async () => {

@@ -10,13 +10,21 @@ import {
 } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { expect } from 'chai'
+import { parseLoss } from '../../src/autodiff/losses.js'
+import { readIntervals } from '../../src/cli/verify.js'
+import { ResultsError, UsageError } from '../../src/errors.js'
+import type { RetrogradError } from '../../src/errors.js'
 import { encodeModel } from '../../src/onnx/write.js'
+import type { RunOptions } from '../../src/replay/options.js'
+import { runReplay } from '../../src/replay/run.js'
 import type { ManifestFacts } from '../../src/tables/manifest.js'
 import { openResults } from '../../src/tables/read.js'
 import type { Batch, Granularity, TableName } from '../../src/tables/schema.js'
 import { ResultsWriter } from '../../src/tables/writer.js'
-import type { Verification } from '../../src/verify/model.js'
+import type { Verification, VerifyOptions } from '../../src/verify/model.js'
+import { verifyResults } from '../../src/verify/verify.js'
 import { graphOf, input, node } from '../support/graphs.js'
+import { rejection } from '../support/rejection.js'
 import { newFolder, removeFolders, retrograd, runArguments } from './command.js'
 import { normalized } from './normalized.js'
 
@@ -26,27 +34,45 @@ const LOSSES = (
   JSON.parse(readFileSync(join(FIXTURE, 'expected.json'), 'utf8')) as { loss: Record<string, number[]> }
 ).loss.val!
 
-async function run(changes: Readonly<Record<string, string | undefined>>, cwd?: string): Promise<string> {
+async function run(changes: Readonly<Record<string, string | undefined>>): Promise<string> {
   const out = join(newFolder(), 'out')
-  const args = runArguments({ granularity: 'tensor', out, ...changes })
-  const { status, stderr } = await retrograd(args, cwd === undefined ? {} : { cwd })
+  const { status, stderr } = await retrograd(runArguments({ granularity: 'tensor', out, ...changes }))
   expect(status, stderr).to.be.oneOf([0, 4])
   return out
 }
 
-async function verified(
-  folder: string,
-  ...args: string[]
-): Promise<Verification & { status: number | null }> {
-  const { status, stdout, stderr } = await retrograd(['verify', folder, '--json', ...args])
-  expect(stdout, stderr).not.to.equal('')
-  return { status, ...(JSON.parse(stdout) as Verification) }
+/** A run of the recorded network by library call. */
+async function runHere(changes: Partial<RunOptions>): Promise<string> {
+  const out = join(newFolder(), 'out')
+  await runReplay(
+    {
+      checkpoints: join(FIXTURE, 'checkpoints'),
+      model: join(FIXTURE, 'model.onnx'),
+      splits: new Map([['train', join(FIXTURE, 'val.npz')]]),
+      loss: parseLoss('cross-entropy'),
+      ...{ scale: 'auto', tolerance: 1e-3, maxSplits: 32, granularity: 'tensor', batchNorm: 'running' },
+      ...{ workers: 1, out, overwrite: false },
+      ...changes,
+    },
+    {},
+  )
+  return out
 }
 
-async function refused(args: readonly string[], message: RegExp, exit = 2): Promise<void> {
-  const { status, stdout, stderr } = await retrograd(['verify', ...args])
-  expect(stderr).to.match(message)
-  expect({ status, stdout }).to.deep.equal({ status: exit, stdout: '' })
+/** What the command prints with --json, whose exit code follows from the verdict. */
+async function verified(folder: string, options: VerifyOptions = {}): Promise<Verification> {
+  return (await verifyResults(folder, { workers: 1, maxSplits: 8, ...options }))!
+}
+
+async function refused(
+  folder: string,
+  options: VerifyOptions,
+  message: RegExp,
+  kind: abstract new (...args: never[]) => RetrogradError = UsageError,
+): Promise<void> {
+  const error = await rejection(verifyResults(folder, options))
+  if (!(error instanceof kind)) throw error
+  expect(error.message).to.match(message)
 }
 
 /** The results with rows changed on their way into another folder. */
@@ -103,8 +129,8 @@ describe('retrograd verify', function () {
   })
 
   it("finds PyTorch's losses again, in finer parts and with smaller residuals", async () => {
-    const { status, verdict, intervals, of, computed } = await verified(results, '--intervals', '1,3')
-    expect({ status, verdict, of }).to.deep.equal({ status: 0, verdict: 'agrees', of: 4 })
+    const { verdict, intervals, of, computed } = await verified(results, { intervals: [1, 3] })
+    expect({ verdict, of }).to.deep.equal({ verdict: 'agrees', of: 4 })
     expect(computed).to.deep.equal({ engine: 'onnxruntime', device: 'cpu', sameAsResults: true })
     expect(intervals.map(({ interval }) => interval)).to.deep.equal([1, 3])
     for (const { interval, parts, splits, distance, reproduced } of intervals) {
@@ -139,7 +165,7 @@ describe('retrograd verify', function () {
       /interval 2 \(step 2 to 3\): lca of fc1\.weight on train is off by 1\.0e-2; in the run's own parts by 1\.0e-2/,
     )
     expect(stdout).to.match(/damaged: interval 2 on train: lca of steps is not the sum of lca of tensors/)
-    const found = await verified(changed, '--intervals', 'all')
+    const found = await verified(changed, { intervals: 'all' })
     expect(found.intervals.map(({ verdict }) => verdict)).to.deep.equal([
       'agrees',
       'agrees',
@@ -147,8 +173,8 @@ describe('retrograd verify', function () {
       'agrees',
     ])
     // what is not recomputed is found by its sums
-    const elsewhere = await verified(changed, '--intervals', '0:1')
-    expect(elsewhere).to.deep.include({ status: 4, verdict: 'differs' })
+    const elsewhere = await verified(changed, { intervals: [0] })
+    expect(elsewhere.verdict).to.equal('differs')
     expect(elsewhere.intervals.map(({ verdict }) => verdict)).to.deep.equal(['agrees'])
   })
 
@@ -156,8 +182,8 @@ describe('retrograd verify', function () {
     const parameter = await rewritten(results, (table, columns) => {
       if (table === 'parameters') (columns.lca as Float32Array[])[0]![7]! -= 0.5
     })
-    const one = await verified(parameter, '--intervals', '0:1')
-    expect(one).to.deep.include({ status: 4, verdict: 'differs' })
+    const one = await verified(parameter, { intervals: [0] })
+    expect(one.verdict).to.equal('differs')
     expect(one.contradictions.map(({ what }) => what)).to.deep.equal([
       'lca of conv1.weight is not the sum of its parameters',
     ])
@@ -165,20 +191,16 @@ describe('retrograd verify', function () {
     const loss = await rewritten(results, (table, columns) => {
       if (table === 'steps') (columns.loss_to as Float64Array)[3]! += 0.25
     })
-    const two = await verified(loss, '--intervals', '3:4')
+    const two = await verified(loss, { intervals: [3] })
     expect(two.intervals[0]).to.deep.include({ verdict: 'differs', where: 'loss at its end on train' })
     expect(two.intervals[0]!.distance).to.be.closeTo(0.25, 1e-9)
   })
 
   it('tells that a first-order run is off by its residuals, and imprecise, not other numbers: exit 4', async () => {
-    const rough = await run({
-      steps: '38:40',
-      quadrature: 'first-order',
-      'max-splits': '1',
-      tolerance: '1e-3',
-    })
-    const { status, verdict, intervals } = await verified(rough)
-    expect({ status, verdict }).to.deep.equal({ status: 4, verdict: 'imprecise' })
+    const steps = { from: 38, to: 40, stride: 1 }
+    const rough = await runHere({ steps, quadrature: 'first-order', maxSplits: 1 })
+    const { verdict, intervals } = await verified(rough, { maxSplits: 16 })
+    expect(verdict).to.equal('imprecise')
     for (const { splits, reproduced } of intervals) {
       expect(reproduced).to.equal(0)
       const { lca, residual } = splits[0]!
@@ -191,26 +213,35 @@ describe('retrograd verify', function () {
     const model = join(newFolder(), 'model.onnx')
     cpSync(join(FIXTURE, 'model.onnx'), model)
     await refused(
-      [results, '--model', join(FIXTURE, 'train.npz')],
+      results,
+      { model: join(FIXTURE, 'train.npz') },
       /train\.npz is not what the results were made from.*--model/,
     )
     appendFileSync(model, Buffer.from([0]))
-    await refused([results, '--model', model], /model\.onnx is not what .* SHA-256/)
+    await refused(results, { model }, /model\.onnx is not what .* SHA-256/)
+    const train = (file: string): VerifyOptions => ({ splits: new Map([['train', file]]) })
     await refused(
-      [results, '--train', join(FIXTURE, 'train.npz')],
+      results,
+      train(join(FIXTURE, 'train.npz')),
       /train\.npz is not what the results were made from/,
     )
-    await refused([results, '--val', 'other=x.npz'], /no data set of that name, only train/)
+    await refused(results, { splits: new Map([['other', 'x.npz']]) }, /no data set of that name, only train/)
     const checkpoints = join(newFolder(), 'checkpoints')
     cpSync(join(FIXTURE, 'checkpoints'), checkpoints, { recursive: true })
     cpSync(join(checkpoints, 'step-000009.safetensors'), join(checkpoints, 'step-000003.safetensors'))
     await refused(
-      [results, '--checkpoints', checkpoints],
+      results,
+      { checkpoints },
       /step-000003\.safetensors is not the checkpoint that the results were made from/,
     )
-    await refused([results, '--intervals', '4:6'], /--intervals 4: the results hold the intervals 0 to 3/)
-    await refused([results, '--intervals', '3,x'], /which: 3,17,40:44/)
-    await refused([newFolder()], /holds no finished results/, 1)
+    await refused(results, { intervals: [4, 5] }, /--intervals 4: the results hold the intervals 0 to 3/)
+    expect(() => readIntervals('3,x')).to.throw(UsageError, /which: 3,17,40:44/)
+    expect(readIntervals('3,17,40:44')).to.deep.equal([3, 17, 40, 41, 42, 43])
+    await refused(newFolder(), {}, /holds no finished results/, ResultsError)
+    // as the command line tells it
+    const { status, stdout, stderr } = await retrograd(['verify', results, '--val', 'other=x.npz'])
+    expect({ status, stdout }).to.deep.equal({ status: 2, stdout: '' })
+    expect(stderr).to.match(/no data set of that name, only train/)
   })
 
   it('finds what moved together, and takes what moved elsewhere from options', async () => {
@@ -224,49 +255,47 @@ describe('retrograd verify', function () {
         join(project, 'checkpoints', `step-00000${step}.safetensors`),
       )
     const paths = { checkpoints: 'checkpoints', model: 'model.onnx', train: 'val.npz', steps: undefined }
-    await run({ ...paths, out: 'runs/results' }, project)
+    const args = runArguments({ granularity: 'tensor', ...paths, out: 'runs/results' })
+    expect((await retrograd(args, { cwd: project })).status).to.equal(0)
     const moved = join(newFolder(), 'elsewhere')
     renameSync(project, moved)
     const folder = join(moved, 'runs', 'results')
-    expect((await verified(folder)).status).to.equal(0)
+    expect((await verified(folder)).verdict).to.equal('agrees')
     // checkpoints that were recorded since are no part of the run
     cpSync(
       join(FIXTURE, 'checkpoints/step-000003.safetensors'),
       join(moved, 'checkpoints/step-000003.safetensors'),
     )
-    expect((await verified(folder, '--intervals', '1')).status).to.equal(0)
+    expect((await verified(folder, { intervals: [1] })).verdict).to.equal('agrees')
     renameSync(join(moved, 'val.npz'), join(moved, 'images.npz'))
     await refused(
-      [folder],
+      folder,
+      {},
       /val\.npz, from which .* was made, is not there any more: say where it is now with --train/,
     )
-    expect(
-      (await verified(folder, '--intervals', '1', '--train', join(moved, 'images.npz'))).status,
-    ).to.equal(0)
+    const splits = new Map([['train', join(moved, 'images.npz')]])
+    expect((await verified(folder, { intervals: [1], splits })).verdict).to.equal('agrees')
   })
 
   it('verifies what was restricted to some tensors, and what was sampled', async () => {
-    const restricted = await run({ steps: '0:2', tensors: 'conv*' })
+    const steps = { from: 0, to: 2, stride: 1 }
+    const restricted = await runHere({ steps, tensors: ['conv*'] })
     const some = await verified(restricted)
-    expect(some).to.deep.include({ status: 0, verdict: 'agrees' })
-    expect(some.intervals[0]!.splits[0]!.residual).to.deep.equal({ stored: null, recomputed: null })
-    const sampled = await run({ steps: '0:2', 'max-samples': '64', seed: '5' })
+    expect(some.verdict).to.equal('agrees')
+    expect(some.intervals[0]!.splits[0]!.residual).to.deep.equal({ stored: NaN, recomputed: NaN })
+    const sampled = await runHere({ steps, sample: { maximum: 64, seed: 5 } })
     const of = await verified(sampled)
-    expect(of).to.deep.include({ status: 0, verdict: 'agrees' })
+    expect(of.verdict).to.equal('agrees')
     const { lossFrom } = of.intervals[0]!.splits[0]!
     expect(lossFrom.recomputed).to.equal(lossFrom.stored)
     expect(Math.abs(lossFrom.stored - LOSSES[0]!)).to.be.above(1e-4)
   })
 
   it('takes BatchNorm from micro-batches of the same size, and a loss from its file', async () => {
-    const batch = await run({
-      steps: '0:2',
-      model: await normalized(),
-      batchnorm: 'batch',
-      'batch-size': '60',
-    })
-    const { status, intervals } = await verified(batch)
-    expect(status).to.equal(0)
+    const steps = { from: 0, to: 2, stride: 1 }
+    const batch = await runHere({ steps, model: await normalized(), batchNorm: 'batch', batchSize: 60 })
+    const { verdict, intervals } = await verified(batch)
+    expect(verdict).to.equal('agrees')
     for (const { splits } of intervals) expect(splits[0]!.lossUlps).to.equal(0)
     const loss = join(newFolder(), 'loss.onnx')
     const squares = graphOf({
@@ -276,23 +305,23 @@ describe('retrograd verify', function () {
     })
     writeFileSync(loss, encodeModel(squares))
     const own = await run({ steps: '0:1', loss })
-    expect((await verified(own)).status).to.equal(0)
+    expect((await verified(own)).verdict).to.equal('agrees')
     appendFileSync(loss, Buffer.from([0x2a, 0]))
-    await refused([own], /loss\.onnx/)
+    await refused(own, {}, /loss\.onnx/)
   })
 
   it('verifies a part of a run, and one run of a tree', async () => {
-    const part = await run({ steps: undefined, intervals: '32:60', 'max-splits': '2', tolerance: '1' })
-    const { status, intervals } = await verified(part, '--intervals', '40:41', '--tolerance', '0.5')
-    expect(status).to.equal(0)
+    const part = await runHere({ intervals: { from: 32, to: 60 }, maxSplits: 2, tolerance: 1 })
+    const { verdict, intervals } = await verified(part, { intervals: [40], tolerance: 0.5 })
+    expect(verdict).to.equal('agrees')
     expect(intervals[0]).to.deep.include({ interval: 40, stepFrom: 40, stepTo: 41 })
-    await refused([part, '--intervals', '3:4'], /the intervals 32 to 59/)
+    await refused(part, { intervals: [3] }, /the intervals 32 to 59/)
     const tree = join(newFolder(), 'tree')
     const [, checkpoints, ...options] = runArguments({ granularity: 'tensor', steps: '0:1', out: tree })
     expect((await retrograd(['batch', checkpoints!, ...options])).status).to.equal(0)
     const [name] = readdirSync(join(tree, 'runs'))
-    await refused([tree], /several runs; name one of them/, 1)
-    expect(await verified(tree, '--run', name!)).to.deep.include({ status: 0, run: name })
+    await refused(tree, {}, /several runs; name one of them/, ResultsError)
+    expect(await verified(tree, { run: name! })).to.deep.include({ verdict: 'agrees', run: name })
   })
 
   it('stops when it is interrupted: exit 130, nothing left behind', async () => {

@@ -58,6 +58,7 @@ describe("a device's memory", () => {
       bytes: 2e9,
       source: '2.0 GB of --device-memory',
     })
+    expect((await deviceMemory('cuda', { limit: 3e6 }, free))!.source).to.equal('3.0 MB of --device-memory')
     expect((await deviceMemory('cuda', { limit: 1e12 }, free))!.bytes).to.be.lessThan(24000 * MIB)
     expect((await deviceMemory('cuda', { limit: 2e9, engines: 2 }, free))!.bytes).to.equal(1e9)
     expect(await usable(undefined, 3e9)).to.equal(3e9)

@@ -174,7 +174,7 @@ describe('stretches of micro-batches', () => {
 
 describe('the engine that takes the quicker way', () => {
   /** Engines of a loss that is the number of samples, each way taking so many milliseconds for a micro-batch. */
-  function engines(each: number, looped: number, fails?: string) {
+  function engines(each: number, looped: number, fails?: string, atFirst = 0) {
     const clock = { ms: 0 }
     const calls: string[] = []
     const result = (batches: readonly MicroBatch[]) => {
@@ -182,20 +182,22 @@ describe('the engine that takes the quicker way', () => {
       const values = Float64Array.of(count)
       return Promise.resolve({ numerator: count, denominator: count, gradient: () => values })
     }
-    const made = (name: string, ms: number): Engine => ({
+    const made = (name: string, ms: number, runs = { left: 2 }): Engine => ({
       description: name,
       precision: 'float32',
       fixedBatch: false,
       run: (_, __, batch) => {
         calls.push('run')
-        clock.ms += ms
+        clock.ms += ms + (runs.left > 0 ? atFirst : 0)
+        runs.left -= 1
         return result([batch])
       },
       ...(name === 'looped' && {
         sum: (_: Parameters, __: SplitData, batches: readonly MicroBatch[]) => {
           calls.push('sum')
           if (fails !== undefined) return Promise.reject(new EngineError(fails))
-          clock.ms += ms * batches.length
+          clock.ms += ms * batches.length + (runs.left > 0 ? atFirst : 0)
+          runs.left -= 1
           return result(batches)
         },
       }),
@@ -219,18 +221,22 @@ describe('the engine that takes the quicker way', () => {
     ['loops where that is quicker', 1, undefined, true],
     ['runs one by one where that is quicker', 9, undefined, false],
     ['runs one by one where the device can not loop', 1, 'no kernel for Scan', false],
+    ['runs one by one where the loop has no memory', 1, 'CUDA failure 2: out of memory', false],
   ] as const)
     it(title, async () => {
       const made = engines(5, looped, fails)
       const engine = await made.engine
+      expect(engine.sum).to.equal(undefined)
       for (let time = 0; time < 2; time += 1) {
-        const sum = engine.sum
+        await engine.settle!(parameters, split, inRow(6, 10))
+        const { sum } = engine
         const { numerator, gradient } = sum
           ? await sum(parameters, split, inRow(6, 10))
           : await sumOneByOne(engine, parameters, split, inRow(6, 10))
         expect([numerator, gradient('w')![0]]).to.deep.equal([60, 60])
       }
       expect(engine.sum !== undefined).to.equal(loops)
+      expect(engine.loops).to.equal(loops)
       await engine.close()
       const opened = made.calls.filter((call) => /open|close/.test(call))
       expect(opened).to.deep.equal([
@@ -240,11 +246,32 @@ describe('the engine that takes the quicker way', () => {
         ...(loops ? [] : ['close looped', 'open each']),
         `close ${loops ? 'looped' : 'each'}`,
       ])
-      expect(made.calls.filter((call) => call === 'run').length).to.equal(loops ? 5 : 5 + 12)
+      expect(made.calls.filter((call) => call === 'run').length).to.equal(loops ? 6 : 6 + 12)
     })
 
-  it('passes want of memory on', async () => {
-    const engine = await engines(5, 1, 'CUDA failure 2: out of memory').engine
-    expect((await rejection(engine.sum!(parameters, split, inRow(6, 10)))).message).to.match(/out of memory/)
+  it('is not settled by what the first runs take longer, on either way', async () => {
+    // of a session's runs the first two are profiled
+    for (const [each, looped, loops] of [
+      [5, 1, true],
+      [1, 5, false],
+    ] as const) {
+      const engine = await engines(each, looped, undefined, 1000).engine
+      await engine.settle!(parameters, split, inRow(6, 10))
+      expect(engine.loops).to.equal(loops)
+    }
+  })
+
+  it('passes want of memory on that is not the loop\u2019s', async () => {
+    const { engine, calls } = engines(5, 1)
+    const made = await engine
+    made.run = () => Promise.reject(new EngineError('CUDA failure 2: out of memory'))
+    const wanted = await rejection(
+      QuickerEngine.of(
+        () => Promise.resolve(made),
+        () => Promise.resolve(made),
+      ).then((one) => one.settle!(parameters, split, inRow(6, 10))),
+    )
+    expect(wanted.message).to.match(/out of memory/)
+    expect(calls).to.deep.equal(['open each'])
   })
 })

@@ -2,7 +2,12 @@ import { expect } from 'chai'
 import type { GradientGraph } from '../../src/autodiff/differentiate.js'
 import type { DataSet } from '../../src/data/needs.js'
 import { DataError, UsageError } from '../../src/errors.js'
-import { askedBatchSize, checkRemainder, fittingBatchSize } from '../../src/replay/batch-size.js'
+import {
+  askedBatchSize,
+  checkRemainder,
+  chooseBatchSize,
+  fittingBatchSize,
+} from '../../src/replay/batch-size.js'
 import { elementsOf } from '../../src/replay/onnx-network.js'
 import type { RunOptions } from '../../src/replay/options.js'
 import type { LcaTensor } from '../../src/replay/tensors.js'
@@ -44,6 +49,16 @@ describe('the size of a micro-batch', () => {
     expect(choose({}).size).to.equal(undefined)
     expect(choose({}, 7).size).to.equal(7)
     expect(fitting(gradient({}), [samplesOf(4)])).to.equal(1024)
+  })
+
+  it('is told to follow from memory wherever a device may have another when the run goes on', () => {
+    const network = { tensors: [], elementsPerSample: () => 100, largestPerSample: () => 10 }
+    const choose = (memory: Parameters<typeof chooseBatchSize>[2]) =>
+      chooseBatchSize(network, [{ samples: 5000 } as DataSet], memory)
+    expect(choose(undefined)).to.deep.equal({ size: 1024 })
+    expect(choose('unknown').size).to.equal(1024)
+    expect(choose('unknown').fromMemory).to.match(/as on the CPU, since the device's memory is not known/)
+    expect(choose({ bytes: 2e5, source: 'a test' }).size).to.equal(256)
   })
 
   it('counts a size that only the data fix, in the largest of them', () => {

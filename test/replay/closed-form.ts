@@ -7,7 +7,7 @@ import { Buffers } from '../../src/replay/allocation.js'
 import { ReplayJournal } from '../../src/replay/journal.js'
 import { SIMPSON } from '../../src/replay/quadrature/simpson.js'
 import { replay } from '../../src/replay/replay.js'
-import type { ReplayOptions } from '../../src/replay/replay-input.js'
+import type { ReplayInput, ReplayOptions } from '../../src/replay/replay-input.js'
 import type { Outcome } from '../../src/replay/state.js'
 import { Layout } from '../../src/replay/store/layout.js'
 import { ReplayStore } from '../../src/replay/store/store.js'
@@ -80,16 +80,12 @@ const OPTIONS: ReplayOptions = {
   window: 1,
 }
 
-/** Replays a trajectory in memory with an engine of this process. */
-export async function replayFormula(run: FormulaRun, sink: ReplaySink): Promise<Outcome> {
-  const { engine, tensors, saves, splits = { train: 1 }, lossOf = 'sample', options } = run
-  const own = mkdtempSync(join(tmpdir(), 'retrograd-'))
-  const store = new ReplayStore(run.folder ?? own)
-  store.make()
-  const opened = ReplayJournal.open(store.folder)
+/** A trajectory in memory, with an engine of this process. */
+export function formulaInput(run: FormulaRun, store: ReplayStore): ReplayInput {
+  const { engine, tensors, saves, splits = { train: 1 }, lossOf = 'sample' } = run
   const facts = { tensors, allocated: tensors.length, weightElements: 'float64' as const }
   const data = Object.values(splits).map((samples) => ({ data: { samples, inputs: new Map() } }))
-  const input = {
+  return {
     trajectory: trajectoryOf(tensors, saves),
     tensors,
     arrays: {
@@ -102,8 +98,16 @@ export async function replayFormula(run: FormulaRun, sink: ReplaySink): Promise<
     splits: Object.entries(splits).map(([name, samples]) => ({ name, samples })),
     lossOf,
   }
+}
+
+/** Replays a trajectory in memory with an engine of this process. */
+export async function replayFormula(run: FormulaRun, sink: ReplaySink): Promise<Outcome> {
+  const own = mkdtempSync(join(tmpdir(), 'retrograd-'))
+  const store = new ReplayStore(run.folder ?? own)
+  store.make()
+  const opened = ReplayJournal.open(store.folder)
   try {
-    return await replay(input, { ...OPTIONS, ...options }, opened, sink)
+    return await replay(formulaInput(run, store), { ...OPTIONS, ...run.options }, opened, sink)
   } finally {
     opened.journal.close()
     rmSync(own, { recursive: true, force: true })

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { earlyWorkersIn } from '../../src/cli/early-workers.js'
@@ -76,3 +78,22 @@ function startCount(asked: Parameters<typeof startWorkers>[0]): number {
     workers.stop()
   }
 }
+
+/** Files of ours that a program reads before it runs. */
+function loadedFirst(file: string, found = new Set<string>()): Set<string> {
+  if (found.has(file)) return found
+  found.add(file)
+  for (const [, path] of readFileSync(file, 'utf8').matchAll(/^(?:import|export) [^;]*?from '(\.[^']+)'/gm))
+    loadedFirst(join(dirname(file), path!), found)
+  return found
+}
+
+describe("a worker's program", () => {
+  it('begins without what reads and rewrites graphs, which most workers never need', () => {
+    const main = fileURLToPath(new URL('../../src/replay/workers/worker-main.js', import.meta.url))
+    const source = join(dirname(main), '../..')
+    const loaded = [...loadedFirst(main)].map((file) => relative(source, file).replaceAll('\\', '/'))
+    expect(loaded).to.include('engines/onnxruntime.js')
+    expect(loaded.filter((file) => /^(autodiff|onnx|trajectory|data|cli)\//.test(file))).to.deep.equal([])
+  })
+})

@@ -179,4 +179,21 @@ describeWithWebgpu('a replay on WebGPU', () => {
     expect(error.exitStatus).to.equal(3)
     expect(error.message).to.match(/^--strict-device: webgpu leaves \d+ of \d+ nodes to the CPU: .*Hardmax/)
   })
+
+  it('ends with exit code 3 for a network in float64', async () => {
+    const run = recorded()
+    const network = graphOf({
+      inputs: [input('x', ['batch', 2], 'float64')],
+      initializers: { w: tensor('float64', [2, 1], [0, 0]), b: tensor('float64', [1], [0]) },
+      nodes: [node('MatMul', ['x', 'w'], 'p'), node('Add', ['p', 'b'], 'y')],
+      outputs: ['y'],
+    })
+    writeFileSync(run.model!, encodeModel(network))
+    const error = await rejection(withVulkanDriver(() => runReplay(optionsOf(run, { device: 'webgpu' }), {})))
+    if (!(error instanceof DeviceError)) throw error
+    expect(error.exitStatus).to.equal(3)
+    expect(error.message).to.match(
+      /^--device webgpu: the network computes in float64, which webgpu does not have; use --device cpu/,
+    )
+  })
 })

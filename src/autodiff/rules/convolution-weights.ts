@@ -4,6 +4,7 @@ import { staticShape } from '../../onnx/shapes/dims.js'
 import type { Window } from '../../onnx/shapes/spatial.js'
 import { Integers } from '../integers.js'
 import type { Integer } from '../integers.js'
+import type { Forms } from '../rule.js'
 
 /** A convolution whose kernel is differentiated: values by name, and what is known of it. */
 export interface Convolution {
@@ -16,6 +17,7 @@ export interface Convolution {
   readonly group: number
   /** Channels of the image in one group. */
   readonly channels: Dim | undefined
+  readonly forms: Forms
 }
 
 /**
@@ -23,8 +25,9 @@ export interface Convolution {
  * with the cotangent as its kernel, the batch being what is summed over, strides and dilations exchanged.
  */
 export function kernelGradient(convolution: Convolution): string {
-  const { channels, window } = convolution
-  return typeof channels === 'number' && window.dilations.at(-1) === 1
+  const { channels, window, forms } = convolution
+  // WebGPU's convolutions are said otherwise once their sizes are known (split-convolution.ts)
+  return typeof channels === 'number' && window.dilations.at(-1) === 1 && forms !== 'webgpu'
     ? inOneImage(convolution, channels)
     : channelByChannel(convolution)
 }

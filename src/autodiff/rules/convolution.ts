@@ -41,8 +41,15 @@ function convolutionWindow(c: VjpContext, kernel: readonly number[]): Window {
 }
 
 function weightGradient(c: VjpContext, window: Window): string {
-  const group = intAttribute(c.node, 'group', 1)
-  return kernelGradient({ builder: c.builder, x: c.x(0), g: c.g, window, group, channels: c.shape(1)[1] })
+  return kernelGradient({
+    builder: c.builder,
+    x: c.x(0),
+    g: c.g,
+    window,
+    group: intAttribute(c.node, 'group', 1),
+    channels: c.shape(1)[1],
+    forms: c.settings.forms,
+  })
 }
 
 function dataGradient(c: VjpContext, window: Window): string {

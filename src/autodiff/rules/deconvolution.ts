@@ -27,7 +27,8 @@ export function transposedBack(c: VjpContext): (string | undefined)[] {
 function weightGradient(c: VjpContext): string {
   const { image, window, pads } = convolvedView(c)
   const group = intAttribute(c.node, 'group', 1)
-  const base = { builder: c.builder, x: image, g: c.x(0), group, channels: c.shape(1)[1] }
+  const { builder } = c
+  const base = { builder, x: image, g: c.x(0), group, channels: c.shape(1)[1], forms: c.settings.forms }
   const kernel = kernelOf(c)
   if (pads === undefined || kernel === undefined) return fittingKernelGradient({ ...base, window })
   const [padsBegin, padsEnd] = [pads.slice(0, kernel.length), pads.slice(kernel.length)]

@@ -9,6 +9,7 @@ import type { Node } from '../../onnx/graph.js'
 import { normalizeAxis, sameShape, staticShape } from '../../onnx/shapes/dims.js'
 import { RuleRefusal } from '../rule.js'
 import type { RewriteContext } from '../rule.js'
+import { BACKWARDS_SLICE } from './backwards-slice.js'
 import type { ProviderForm } from './provider-forms.js'
 
 export const KERNEL_MISTAKES: Readonly<Record<string, ProviderForm>> = {
@@ -24,19 +25,7 @@ export const KERNEL_MISTAKES: Readonly<Record<string, ProviderForm>> = {
       return [inTwoChannels(c)]
     },
   },
-  // steps below -1 read other elements: x[a:b:-k] = x[a:b:-1][::k]
-  Slice: {
-    applies: (node, builder) => builder.constantsOf(node.inputs[4] ?? '')?.some((step) => step < -1) === true,
-    rewrite: (c) => {
-      const { builder } = c
-      const steps = builder.constantsOf(c.x(4))!
-      const single = builder.integers(steps.map((step) => (step < 0 ? -1 : step)))
-      const turned = builder.add('Slice', [c.x(0), c.x(1), c.x(2), c.x(3), single])
-      const list = (value: (step: number) => number): string => builder.integers(steps.map(value))
-      const [starts, ends] = [list(() => 0), list(() => END)]
-      return [builder.add('Slice', [turned, starts, ends, c.x(3), list((step) => (step < 0 ? -step : 1))])]
-    },
-  },
+  Slice: BACKWARDS_SLICE,
   // operands that are repeated along an axis in the middle fail
   Pow: {
     applies: (node, builder) => {
@@ -78,9 +67,6 @@ export const KERNEL_MISTAKES: Readonly<Record<string, ProviderForm>> = {
   ReduceSumSquare: unreduced((builder, x) => builder.mul(x, x)),
   ReduceLogSum: unreduced((builder, x) => builder.add('Log', [x])),
 }
-
-/** The end of any axis. */
-const END = 2 ** 31 - 1
 
 function imageAxes(node: Node, builder: GraphBuilder): number {
   return (builder.rank(node.inputs[1]!) ?? builder.rank(node.inputs[0]!) ?? 2) - 2

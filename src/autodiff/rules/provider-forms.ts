@@ -7,6 +7,7 @@ import { Formula } from '../formula.js'
 import { RuleRefusal } from '../rule.js'
 import type { Rewrite, RewriteContext } from '../rule.js'
 import { KERNEL_MISTAKES } from './kernel-mistakes.js'
+import { SPLIT_CONVOLUTION } from './split-convolution.js'
 
 /** An operator that an execution provider lacks, in other terms: where it applies, it is rewritten wherever it stands. */
 export interface ProviderForm {
@@ -99,6 +100,7 @@ const remainder: ProviderForm = {
 const FORMS: Readonly<Record<string, ProviderForm>> = {
   ...Object.fromEntries(INT64_ARITHMETIC.split(' ').map((op) => [op, narrowed])),
   ...KERNEL_MISTAKES,
+  Conv: SPLIT_CONVOLUTION,
   Pow: power,
   Mod: remainder,
   // the type is known: Cast 13

@@ -58,6 +58,7 @@ export function unsizedConvolutionBack(c: VjpContext): (string | undefined)[] {
           window,
           group,
           channels: c.shape(1)[1],
+          forms: c.settings.forms,
         })
       : undefined,
     c.needs(2) ? builder.sum(c.g, [0, ...axes.map((axis) => axis + 2)], false) : undefined,

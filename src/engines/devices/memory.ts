@@ -65,7 +65,7 @@ export async function deviceMemory(
   const found = await ofDevice(device, world)
   const own = device === 'webgpu' ? { largestValue: WEBGPU_BINDING_BYTES } : {}
   if (limit !== undefined && limit < (found?.bytes ?? Infinity))
-    return { bytes: limit / engines, ...own, source: `${inGigabytes(limit)} GB of --device-memory` }
+    return { bytes: limit / engines, ...own, source: `${inGigabytes(limit)} of --device-memory` }
   return found && { ...found, ...own, bytes: found.bytes / engines }
 }
 
@@ -74,10 +74,10 @@ async function ofDevice(device: Device, world: MemoryWorld): Promise<DeviceMemor
     const free = await freeOnNvidia(world)
     if (free === undefined) return undefined
     const bytes = Math.max(0, SHARE * (free - CUDA_BYTES))
-    return { bytes, source: `${inGigabytes(free)} GB free on the device` }
+    return { bytes, source: `${inGigabytes(free)} free on the device` }
   }
   const bytes = Math.min(MOST_OF_SYSTEM, SHARE_OF_SYSTEM * world.systemBytes)
-  return { bytes, source: `${inGigabytes(bytes)} GB, since ${device} does not tell what is free` }
+  return { bytes, source: `${inGigabytes(bytes)}, since ${device} does not tell what is free` }
 }
 
 /**
@@ -104,6 +104,8 @@ function leastFree(text: string): number | undefined {
   return Number.isFinite(least) ? least * 2 ** 20 : undefined
 }
 
+/** `8.0 GB`, `0.54 GB`, `3 MB`. */
 function inGigabytes(bytes: number): string {
-  return (bytes / 1e9).toFixed(bytes < 1e9 ? 2 : 1)
+  if (bytes < 1e8) return `${(bytes / 1e6).toPrecision(2)} MB`
+  return `${(bytes / 1e9).toFixed(bytes < 1e9 ? 2 : 1)} GB`
 }

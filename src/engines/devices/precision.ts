@@ -1,4 +1,5 @@
 import { DeviceError } from '../../errors.js'
+import { needsSizes } from './forms.js'
 import type { Device, Precision } from './names.js'
 
 /**
@@ -12,6 +13,21 @@ export function checkPrecision(precision: Precision | undefined, device: Device)
   throw new DeviceError(
     "--precision float16: ONNX Runtime's CPU provider has no float16, and would round float32 numbers for nothing; " +
       'leave the option out, or name a device that has it (cuda, tensorrt, directml, coreml, webgpu with shader-f16)',
+  )
+}
+
+/**
+ * Refuses weights in float64 on devices that have none: WebGPU knows no such type, DirectML computes next to nothing in
+ * it, and Core ML takes float32 at most.
+ *
+ * @param dtype of the parameters
+ * @throws DeviceError with reason and remedy
+ */
+export function checkNumbers(dtype: 'float32' | 'float64', device: Device): void {
+  if (dtype === 'float32' || !needsSizes(device)) return
+  throw new DeviceError(
+    `--device ${device}: the network computes in float64, which ${device} does not have; ` +
+      'use --device cpu (or cuda), or export the network in float32',
   )
 }
 

@@ -108,6 +108,8 @@ export type FromWorker =
   | { readonly kind: 'ready' }
   /** Where the engine's nodes run, when it knows. */
   | { readonly kind: 'placement'; readonly placement: Placement }
+  /** Which way it sums micro-batches, when it has measured. */
+  | { readonly kind: 'loops'; readonly loops: boolean }
   | { readonly kind: 'progress'; readonly id: number; readonly samples: number }
   | { readonly kind: 'done'; readonly id: number; readonly groups: readonly GroupResult[] }
   | { readonly kind: 'failed'; readonly id?: number; readonly failure: Failure }

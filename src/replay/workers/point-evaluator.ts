@@ -79,6 +79,7 @@ export class PointEvaluator {
       parameters: this.layout.size,
     })
     this.point.moveTo(task.from, task.to, task.a)
+    await this.settle(task)
     const results: GroupResult[] = []
     const single = whole && all.length === 1
     if (whole && !single) (this.total ??= this.gradientSum('total')).clear()
@@ -91,6 +92,22 @@ export class PointEvaluator {
     const divisor = task.squaresOf === undefined ? denominatorOf(results) : 1
     if (whole) this.write(task.out, single ? this.group : this.total!, divisor)
     return results
+  }
+
+  /** Lets the engine choose how it sums, by the longest stretch of micro-batches of any split. */
+  private async settle({ cut }: PointTask): Promise<void> {
+    const { engine, splits, point } = this
+    if (engine.settle === undefined || engine.loops !== undefined) return
+    const facts = { fixedBatch: engine.fixedBatch, parameters: this.layout.size }
+    const [longest] = splits
+      .flatMap(({ data, groups }) =>
+        groupsOf({ samples: data.samples, groups }, { cut }, facts)
+          .flatMap((batches) => stretches(batches, bytesPerSample(data)))
+          .map((batches) => ({ data, batches })),
+      )
+      .sort((a, b) => b.batches.length - a.batches.length)
+    if (longest === undefined || longest.batches.length === 1) return
+    await engine.settle(point.weights, longest.data, longest.batches)
   }
 
   private async sumGroup(

@@ -51,6 +51,8 @@ export interface PoolOptions {
   readonly onNote?: ((note: string) => void) | undefined
   /** Where a worker's nodes run; each worker tells it once. */
   readonly onPlacement?: (placement: Placement) => void
+  /** Which way a worker sums micro-batches, when it has measured; those begun later do as it does. */
+  readonly onLoops?: (loops: boolean) => void
   readonly start?: () => WorkerProcess
 }
 
@@ -78,7 +80,7 @@ export class WorkerPool implements Evaluator {
   /** @param processes the workers, begun but not set up yet */
   constructor(
     processes: readonly WorkerProcess[],
-    private readonly setup: WorkerSetup,
+    private setup: WorkerSetup,
     private readonly options: PoolOptions = {},
   ) {
     this.store = new ReplayStore(setup.store)
@@ -181,6 +183,10 @@ export class WorkerPool implements Evaluator {
       this.options.onPlacement?.(message.placement)
       return
     }
+    if (message.kind === 'loops') {
+      this.takeLoops(message.loops)
+      return
+    }
     const index = worker.assigned.findIndex(({ id }) => id === message.id)
     if (message.kind === 'progress') {
       worker.assigned[index]?.job.onSamples(message.samples)
@@ -195,6 +201,12 @@ export class WorkerPool implements Evaluator {
     if (message.kind === 'failed') this.fail(assignment, message.failure)
     else this.finish(assignment, message.groups)
     this.dispatch()
+  }
+
+  private takeLoops(loops: boolean): void {
+    const { engine } = this.setup
+    if (engine.engine === 'onnxruntime') this.setup = { ...this.setup, engine: { ...engine, loops } }
+    this.options.onLoops?.(loops)
   }
 
   private finish(assignment: Assignment, groups: readonly GroupResult[]): void {

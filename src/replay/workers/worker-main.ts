@@ -25,6 +25,7 @@ const PROGRESS_MS = 100
 let engine: Engine | undefined
 let evaluator: PointEvaluator | undefined
 let placementTold = false
+let loopsTold = false
 let work: Promise<void> = Promise.resolve()
 
 // the terminal sends an interrupt to the whole group of processes: when to stop is for the parent to say
@@ -65,6 +66,7 @@ async function compute(id: number, part: TaskPart): Promise<void> {
     send({ kind: 'progress', id, samples })
     samples = 0
   })
+  tellLoops()
   tellPlacement()
   send({ kind: 'done', id, groups })
 }
@@ -75,6 +77,14 @@ function tellPlacement(): void {
   if (placement === undefined || placementTold) return
   placementTold = true
   send({ kind: 'placement', placement })
+}
+
+/** Before the first result that depends on it. */
+function tellLoops(): void {
+  const loops = engine?.loops
+  if (loops === undefined || loopsTold) return
+  loopsTold = true
+  send({ kind: 'loops', loops })
 }
 
 function send(message: FromWorker): void {
