@@ -1,23 +1,29 @@
 import type { Engine } from './engine.js'
-import { openOnnxRuntimeEngine } from './onnxruntime.js'
-import { QuickerEngine } from './quicker.js'
+import { loaded } from './load-runtime.js'
 import type { SessionSettings } from './session-options.js'
-import type { EngineSetup } from './setup.js'
+import type { EngineSetup, OnnxRuntimeSetup } from './setup.js'
+
+const load = (): Promise<typeof import('./open-onnxruntime.js')> => import('./open-onnxruntime.js')
+
+/** Loads ONNX Runtime ahead of its use. Where it does not load, opening an engine says so. */
+export function loadAhead(): void {
+  loaded(load).catch(() => undefined)
+}
 
 /**
- * Opens the engine that a setup describes, in this process.
+ * Opens the engine that a setup describes, in this process. Neither engine needs the other's library.
  * @throws EngineError when the engine can't load the gradient
+ * @throws DeviceError when the engine's library does not load here
  */
 export async function openEngine(setup: EngineSetup, options: SessionSettings): Promise<Engine> {
   if (setup.engine === 'tfjs') {
     const { openTfjsEngine } = await import('./tfjs/engine.js')
     return openTfjsEngine(setup, options.threads)
   }
-  const { model, program, device, strict, looped, loops } = setup
-  const settings = { ...options, placing: { device, strict } }
-  const each = (): Promise<Engine> => openOnnxRuntimeEngine(model, program, settings)
-  if (looped === undefined || loops === false) return each()
-  const { openLoopedEngine } = await import('./looped.js')
-  const inGraph = (): Promise<Engine> => openLoopedEngine(looped, program, settings)
-  return loops === true ? inGraph() : QuickerEngine.of(each, inGraph)
+  return openOnnxRuntime(setup, options)
+}
+
+async function openOnnxRuntime(setup: OnnxRuntimeSetup, options: SessionSettings): Promise<Engine> {
+  const { openSetup } = await loaded(load)
+  return openSetup(setup, options)
 }

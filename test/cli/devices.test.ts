@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { libraryFolder } from '../../src/engines/devices/build.js'
 import { NO_ADAPTER } from '../engines/devices/swiftshader.js'
+import { withoutOnnxRuntime } from '../support/without-onnxruntime.js'
 import { newFolder, removeFolders, retrograd, runArguments } from './command.js'
 
 /** A run on a device; what it says and how it ends. */
@@ -19,6 +20,16 @@ const CUDA_INSTALLED = existsSync(join(libraryFolder(), 'libonnxruntime_provider
 
 describe('retrograd run --device', () => {
   after(removeFolders)
+
+  it('ends with exit code 3 where ONNX Runtime does not load, on every device', async () => {
+    for (const device of LINUX ? ['cpu', 'webgpu'] : ['cpu']) {
+      const { status, last } = await runOn(device, withoutOnnxRuntime())
+      expect(status).to.equal(3)
+      expect(last).to.match(
+        /^retrograd: .*ONNX Runtime 1\S+ does not load on \S+: libonnxruntime.* no such library; install it again \(npm install onnxruntime-node@1\S+\), or use --engine tfjs$/,
+      )
+    }
+  })
 
   it('refuses a name that is none', async () => {
     const { status, last } = await runOn('gpu')

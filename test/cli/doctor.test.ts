@@ -4,7 +4,8 @@ import { renderDoctor } from '../../src/cli/doctor/render.js'
 import type { DoctorFacts } from '../../src/cli/doctor/facts.js'
 import { reportOf } from '../../src/engines/devices/survey.js'
 import { describeWithWebgpu, NO_ADAPTER, SWIFTSHADER } from '../engines/devices/swiftshader.js'
-import { retrograd } from './command.js'
+import { withoutOnnxRuntime } from '../support/without-onnxruntime.js'
+import { removeFolders, retrograd } from './command.js'
 
 const PLACEMENT = { nodes: 53, onDevice: 52, elsewhere: [], ms: 2, msElsewhere: 0, copies: 1 }
 
@@ -42,6 +43,8 @@ const FACTS: DoctorFacts = {
 }
 
 describe('retrograd doctor', () => {
+  after(removeFolders)
+
   it('says in one line each what there is, and what is missing with its remedy', () => {
     const lines = renderDoctor(FACTS, pc.createColors(false)).split('\n')
     expect(lines).to.include.members([
@@ -75,6 +78,16 @@ describe('retrograd doctor', () => {
       if (!available) expect(reason).to.have.length.above(5)
     expect(facts.engines[0]).to.deep.include({ name: 'onnxruntime', available: true })
     expect(facts.engines.map(({ name }) => name)).to.include('tfjs, js')
+  })
+
+  it('ends with exit code 1 where ONNX Runtime does not load, and says so', async () => {
+    const { status, stdout } = await retrograd(['doctor'], {
+      env: { ...NO_ADAPTER, ...withoutOnnxRuntime() },
+    })
+    expect(status).to.equal(1)
+    expect(stdout).to.match(/✗ cpu .*ONNX Runtime 1\S+ does not load on .*no such library/)
+    expect(stdout).to.match(/✗ onnxruntime .*does not load on/)
+    expect(stdout).to.match(/✓ tfjs, js +4/)
   })
 
   it('explains itself', async () => {

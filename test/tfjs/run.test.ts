@@ -6,6 +6,8 @@ import { newFolder, removeFolders, retrograd } from '../cli/command.js'
 import type { Outcome } from '../cli/command.js'
 import { writeNpyFolder } from '../support/npy.js'
 import { Random } from '../support/random.js'
+import { BACKEND_VARIABLE } from '../../src/engines/tfjs/choose.js'
+import { withoutOnnxRuntime } from '../support/without-onnxruntime.js'
 import { describeWithNative } from './native.js'
 
 /** A network with convolutions and BatchNorm, recorded by PyTorch, in TensorFlow.js' and in PyTorch's form. */
@@ -115,6 +117,13 @@ describe('retrograd run --engine tfjs', () => {
     )
     expect(stderr).to.match(/WebAssembly has no Conv2DBackpropFilter.*computing in pure JavaScript/)
     expect(stdout).to.match(/computed by TensorFlow\.js 4\.22\.0 \(js, cpu\)/)
+  })
+
+  it('needs no ONNX Runtime', async () => {
+    const env = { ...withoutOnnxRuntime(), [BACKEND_VARIABLE]: 'js' }
+    const { status, stderr } = await tfjs(['--steps', '0:10'], env)
+    expect(status, stderr).to.equal(0)
+    expect(stderr).to.not.match(/worker process/)
   })
 
   it('ends with status 3 where TensorFlow.js is not installed', async () => {

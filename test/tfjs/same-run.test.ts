@@ -54,7 +54,7 @@ async function replayAnew(data: string, means: Means): Promise<Replayed> {
     loss: parseLoss('cross-entropy'),
     scale: 'auto',
     tolerance: 1e-4,
-    maxSplits: 8,
+    maxSplits: 2,
     granularity: 'unit',
     batchNorm: 'running',
     batchSize: 10,

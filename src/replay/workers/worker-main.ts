@@ -4,7 +4,7 @@
  */
 import { setFlagsFromString } from 'node:v8'
 import type { Engine } from '../../engines/engine.js'
-import { openEngine } from '../../engines/open.js'
+import { loadAhead, openEngine } from '../../engines/open.js'
 import { saysOutOfMemory } from '../../engines/out-of-memory.js'
 import { DeviceError, RetrogradError } from '../../errors.js'
 import { ReplayStore } from '../store/store.js'
@@ -15,6 +15,9 @@ import { LARGE_PARAMETERS } from './sizing.js'
 
 // V8 lets the space for old objects grow with a run's length; a version that has no such flag goes without it
 setFlagsFromString('--heap-growing-percent=20')
+
+// while the parent still reads checkpoints and data
+loadAhead()
 
 /** Progress is told this often. */
 const PROGRESS_MS = 100
