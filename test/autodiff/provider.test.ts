@@ -88,10 +88,14 @@ const THREE_AXES = /^(Conv|ConvTranspose|MaxPool|AveragePool|LpPool) in three di
 /** Whether they go backwards, or from where, shows at run time only. */
 const UNKNOWN_BACKWARDS = /^Slice (backwards with bounds|with everything) known at run time/
 
+/** The provider gives wrong numbers. */
+const WRONG = /^(Pad .*mode wrap|Resize of channels last, linear)/
+
 /** Refused cases by what the error's message ends with. */
 const REFUSED: readonly (readonly [RegExp, RegExp])[] = [
   [NEEDS_SIZES, /needs the input's size/],
   [THREE_AXES, /image axes only; use --device cpu$/],
+  [WRONG, /wrongly; use --device cpu$/],
   [UNKNOWN_BACKWARDS, /from and to places that are known beforehand; use --device cpu$/],
 ]
 

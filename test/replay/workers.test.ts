@@ -185,7 +185,7 @@ describe('workers', () => {
   it('that want for memory at a single sample end the run', async () => {
     const changes = { batchSize: 1, steps: { from: 0, to: 1, stride: 1 } }
     const error = await rejection(withFaulty([{ kind: 'bad_alloc', at: 'gradient-1-0.', times: 1 }], changes))
-    expect(error.message).to.match(/memory was short, with micro-batches of 1 samples/)
+    expect(error.message).to.match(/memory was short, with micro-batches of one sample/)
   })
 
   it('that want for memory where the micro-batch is part of the loss end the run, which says so', async () => {

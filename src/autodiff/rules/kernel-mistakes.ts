@@ -3,7 +3,7 @@
  * run: found by comparing all operator cases of the tests with the CPU's provider. What depends on sizes is seen when
  * they are known (device-graph.ts).
  */
-import { intAttribute } from '../../onnx/attributes.js'
+import { intAttribute, intsAttribute, stringAttribute } from '../../onnx/attributes.js'
 import type { GraphBuilder } from '../../onnx/builder.js'
 import type { Node } from '../../onnx/graph.js'
 import { normalizeAxis, sameShape, staticShape } from '../../onnx/shapes/dims.js'
@@ -39,13 +39,15 @@ export const KERNEL_MISTAKES: Readonly<Record<string, ProviderForm>> = {
       return [builder.add('Pow', [base, builder.expandLike(c.x(1), base)])]
     },
   },
-  // padding of some axes is lost when the layout of images is changed around it
+  // mode wrap gives wrong numbers; padding of some axes is lost when the layout of images is changed around it
   Pad: {
     applies: (node, builder) => {
+      if (stringAttribute(node, 'mode', 'constant') === 'wrap') return true
       const known = [1, 3].every((input) => builder.constantsOf(node.inputs[input] ?? '') !== undefined)
       return known && builder.rank(node.inputs[0]!) !== undefined
     },
     rewrite: (c) => {
+      if (stringAttribute(c.node, 'mode', 'constant') === 'wrap') throw wrongly('Pad with mode wrap')
       const { builder, node } = c
       const [pads, axes, rank] = [
         builder.constantsOf(c.x(1))!,
@@ -60,12 +62,37 @@ export const KERNEL_MISTAKES: Readonly<Record<string, ProviderForm>> = {
       return builder.addNode('Pad', [c.x(0), builder.integers(all), c.x(2)], 1, node.attributes)
     },
   },
+  // channels last, linearly: it takes the first two axes for batch and channels
+  Resize: {
+    applies: (node, builder) => isChannelsLast(node, builder),
+    rewrite: () => {
+      throw wrongly('Resize of images with channels last, mode linear,')
+    },
+  },
   LayerNormalization: wholeScales(-1),
   RMSNormalization: wholeScales(-1),
   ReduceL1: unreduced((builder, x) => builder.add('Abs', [x])),
   ReduceL2: unreduced((builder, x) => builder.add('Abs', [x])),
   ReduceSumSquare: unreduced((builder, x) => builder.mul(x, x)),
   ReduceLogSum: unreduced((builder, x) => builder.add('Log', [x])),
+}
+
+function wrongly(what: string): RuleRefusal {
+  return new RuleRefusal(`ONNX Runtime’s WebGPU provider computes ${what} wrongly; use --device cpu`)
+}
+
+/** Whether a Resize of four axes changes the second and not the last. */
+function isChannelsLast(node: Node, builder: GraphBuilder): boolean {
+  const shape = builder.shapeOf(node.inputs[0]!)
+  if (stringAttribute(node, 'mode', 'nearest') !== 'linear' || shape?.length !== 4) return false
+  const axes = (intsAttribute(node, 'axes') ?? [0, 1, 2, 3]).map((axis) => normalizeAxis(axis, 4))
+  const [scales, sizes] = [builder.realsOf(node.inputs[2] ?? ''), builder.constantsOf(node.inputs[3] ?? '')]
+  const changes = (axis: number): boolean => {
+    const at = axes.indexOf(axis)
+    if (at < 0) return false
+    return scales?.[at] === undefined ? sizes?.[at] !== shape[axis] : scales[at] !== 1
+  }
+  return changes(1) && !changes(3)
 }
 
 function imageAxes(node: Node, builder: GraphBuilder): number {
