@@ -1,11 +1,9 @@
-import { Tensor } from './runtime.js'
 import { GROUP } from '../autodiff/looped.js'
-import { EngineError, reasonOf, RetrogradError } from '../errors.js'
-import { elementCount } from '../tensor.js'
-import type { DType, FloatArray, TypedArray } from '../tensor.js'
-import type { Engine, MicroBatch, MicroBatchResult, Parameters, SampleArray, SplitData } from './engine.js'
-import { MeasuredSession } from './measured-session.js'
-import { rows, weights } from './micro-batches.js'
+import { EngineError } from '../errors.js'
+import type { FloatArray } from '../tensor.js'
+import type { Engine, MicroBatch, MicroBatchResult, Parameters, SplitData } from './engine.js'
+import { GradientSession, openSession } from './gradient-session.js'
+import type { MeasuredSession } from './measured-session.js'
 import type { OnnxRuntimeOptions } from './onnxruntime.js'
 import type { GradientProgram } from './program.js'
 import { ONNXRUNTIME_VERSION } from './version.js'
@@ -26,36 +24,24 @@ export async function openLoopedEngine(
   program: GradientProgram,
   { placing = { device: 'cpu', strict: false }, ...settings }: OnnxRuntimeOptions = {},
 ): Promise<LoopedEngine> {
-  try {
-    const session = await MeasuredSession.open(model, placing, settings)
-    return new LoopedEngine(session, program, `onnxruntime ${ONNXRUNTIME_VERSION}, ${placing.device}`)
-  } catch (error) {
-    throw new EngineError(
-      `ONNX Runtime ${ONNXRUNTIME_VERSION} can't load the gradient graph: ${reasonOf(error)}`,
-    )
-  }
+  const session = await openSession(model, placing, settings)
+  return new LoopedEngine(session, program, `onnxruntime ${ONNXRUNTIME_VERSION}, ${placing.device}`)
 }
 
 /** An engine that adds micro-batches up by itself. */
 export class LoopedEngine implements Engine {
   readonly precision: 'float32' | 'float64'
   readonly fixedBatch: boolean
-  /** Sums by output, written in place by every run. */
-  private readonly outputs: ReadonlyMap<string, Tensor>
+  private readonly session: GradientSession
 
   constructor(
-    private readonly session: MeasuredSession,
+    session: MeasuredSession,
     private readonly program: GradientProgram,
     readonly description: string,
   ) {
     this.precision = program.precision
     this.fixedBatch = program.fixedBatch
-    this.outputs = new Map(
-      Object.entries(program.gradients).map(([parameter, output]) => {
-        const shape = program.parameters[parameter]!
-        return [output, new Tensor(SUM, new Float64Array(elementCount(shape)), shape)]
-      }),
-    )
+    this.session = new GradientSession(session, program, SUM)
   }
 
   get placement(): Engine['placement'] {
@@ -71,23 +57,15 @@ export class LoopedEngine implements Engine {
     split: SplitData,
     batches: readonly MicroBatch[],
   ): Promise<MicroBatchResult> {
-    const { numerators, denominators, gradients } = this.program
-    const fetches: Record<string, Tensor | null> = { [numerators]: null, [denominators]: null }
-    for (const [output, tensor] of this.outputs) fetches[output] = tensor
-    const feeds = { ...this.pointFeeds(parameters), ...this.groupFeeds(split, batches) }
-    const results = await this.session.run(feeds, fetches).catch((error: unknown) => {
-      if (error instanceof RetrogradError) throw error
-      throw new EngineError(
-        `ONNX Runtime ${ONNXRUNTIME_VERSION} failed to run the gradient graph: ${reasonOf(error)}`,
-      )
-    })
+    const [first] = batches as [MicroBatch, ...MicroBatch[]]
+    // the data of all micro-batches, which lie one behind the other
+    const batch = batches.length === 1 ? first : wholeOf(batches)
+    const samples = { batch, sizes: [batches.length, first.size], prefix: GROUP }
+    const { numerators, denominators, gradient } = await this.session.run(parameters, split, samples)
     return {
-      numerator: this.total(results[numerators]!, batches),
-      denominator: this.total(results[denominators]!, batches),
-      gradient: (parameter) => {
-        const output = gradients[parameter]
-        return output === undefined ? undefined : (this.outputs.get(output)!.data as FloatArray)
-      },
+      numerator: this.total(numerators, batches),
+      denominator: this.total(denominators, batches),
+      gradient,
     }
   }
 
@@ -95,37 +73,8 @@ export class LoopedEngine implements Engine {
     await this.session.release()
   }
 
-  private pointFeeds(parameters: Parameters): Record<string, Tensor> {
-    return Object.fromEntries(
-      Object.entries(this.program.parameters).map(([name, shape]) => {
-        const values = parameters.get(name)
-        if (values === undefined) throw new EngineError(`no values were given for the parameter '${name}'`)
-        return [name, tensorOf(this.precision, values, shape)]
-      }),
-    )
-  }
-
-  /** The data of all micro-batches, which lie one behind the other. */
-  private groupFeeds(split: SplitData, batches: readonly MicroBatch[]): Record<string, Tensor> {
-    const { inputs, target, weight } = this.program
-    const [first] = batches as [MicroBatch, ...MicroBatch[]]
-    const all = batches.length === 1 ? first : wholeOf(batches)
-    const sizes = [batches.length, first.size]
-    const feeds: Record<string, Tensor> = {}
-    const feed = (name: string, array: SampleArray | undefined): void => {
-      if (array === undefined) throw new EngineError(`no data was given for the network's input '${name}'`)
-      feeds[GROUP + name] = tensorOf(array.dtype, rows(array, all), [...sizes, ...array.sampleShape])
-    }
-    for (const input of inputs) feed(input, split.inputs.get(input))
-    if (target !== undefined) feed(target, split.target)
-    if (weight !== undefined)
-      feeds[GROUP + weight] = tensorOf(this.precision, weights(all, this.precision === 'float64'), sizes)
-    return feeds
-  }
-
   /** The sum of the per-sample values, micro-batch by micro-batch, in float64. */
-  private total(values: Tensor, batches: readonly MicroBatch[]): number {
-    const numbers = values.data as FloatArray
+  private total(numbers: FloatArray, batches: readonly MicroBatch[]): number {
     const [first] = batches as [MicroBatch, ...MicroBatch[]]
     if (this.program.perSample && numbers.length !== batches.length * first.size)
       throw new EngineError(
@@ -151,8 +100,4 @@ function wholeOf(batches: readonly MicroBatch[]): MicroBatch {
   if (!fits)
     throw new EngineError('only full micro-batches of one size that lie side by side can be looped over')
   return { start, count: batches.length * size, size: batches.length * size }
-}
-
-function tensorOf(dtype: DType, data: TypedArray, shape: readonly number[]): Tensor {
-  return new Tensor(dtype as 'float32', data as Float32Array, shape)
 }

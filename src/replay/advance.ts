@@ -4,6 +4,7 @@ import type { Granularity } from '../tables/schema.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import type { Arrays } from './allocation.js'
 import { FisherFiles } from './fisher.js'
+import { intervalFacts } from './interval-facts.js'
 import { IntervalRows } from './interval-rows.js'
 import type { FisherRecord, IntervalRecord } from './records.js'
 import { blockRows, totalRows } from './rows.js'
@@ -134,21 +135,8 @@ export class Advance {
 
   private factsOf(record: IntervalRecord, split: number): IntervalFacts {
     const { trajectory, splits, restricted } = this.context
-    const { checkpoints, stepUnit } = trajectory
-    const { interval, converged } = record
-    const [lossFrom, lossTo] = record.losses[split]!
     return {
-      split: splits[split]!,
-      interval,
-      stepFrom: checkpoints[interval]!.step,
-      stepTo: checkpoints[interval + 1]!.step,
-      stepUnit,
-      splits: record.splits,
-      converged,
-      lossFrom,
-      lossTo,
-      evaluations: record.evaluations[split]!,
-      restricted,
+      ...intervalFacts(record, split, { trajectory, split: splits[split]!, restricted }),
       standardErrors: record.standardErrors?.[split],
     }
   }

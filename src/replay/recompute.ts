@@ -2,6 +2,7 @@ import type { Batch, Granularity, TableName } from '../tables/schema.js'
 import { Endpoints } from './endpoints.js'
 import { integrate } from './integrate.js'
 import type { Integrator } from './integrate.js'
+import { intervalFacts } from './interval-facts.js'
 import { IntervalRows } from './interval-rows.js'
 import type { Rule } from './quadrature/rule.js'
 import type { IntervalRecord } from './records.js'
@@ -192,22 +193,8 @@ class Recomputation {
 
   private factsOf(record: IntervalRecord, split: number): IntervalFacts {
     const { trajectory, splits, tensors, arrays } = this.input
-    const { checkpoints, stepUnit } = trajectory
-    const { interval, converged } = record
-    const [lossFrom, lossTo] = record.losses[split]!
-    return {
-      split: splits[split]!.name,
-      interval,
-      stepFrom: checkpoints[interval]!.step,
-      stepTo: checkpoints[interval + 1]!.step,
-      stepUnit,
-      splits: record.splits,
-      converged,
-      lossFrom,
-      lossTo,
-      evaluations: record.evaluations[split]!,
-      restricted: tensors.length > arrays.layout.tensors.length,
-    }
+    const restricted = tensors.length > arrays.layout.tensors.length
+    return intervalFacts(record, split, { trajectory, split: splits[split]!.name, restricted })
   }
 
   /** Removes the arrays that only this interval still needed. */
