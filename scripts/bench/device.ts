@@ -55,7 +55,9 @@ export async function benchDevice(name: string, { device, batch }: DeviceBench):
   const expected = await resultOn('cpu', model, samples, batches)
   for (const one of await devicesOf(device)) {
     const found = one === 'cpu' ? expected : await resultOn(one, model, samples, batches)
-    console.log(`${name} on ${one}, micro-batches of ${batches[0]!.size}, ${batches.length} in a group: ${found.times}`)
+    console.log(
+      `${name} on ${one}, micro-batches of ${batches[0]!.size}, ${batches.length} in a group: ${found.times}`,
+    )
     if (one !== 'cpu') compare(name, one, found, expected)
     await besidePyTorch(name, one, batches[0]!.size, found.each)
   }
