@@ -1,5 +1,6 @@
 import type { GradientGraph } from '../autodiff/differentiate.js'
 import type { DataSet } from '../data/needs.js'
+import type { ChosenDevice } from '../engines/devices/choose.js'
 import type { EngineSetup } from '../engines/setup.js'
 import type { Binding } from '../trajectory/bind.js'
 import type { LcaTensor } from './tensors.js'
@@ -29,6 +30,8 @@ export interface ReplayNetwork {
   /** LCA is allocated to the first so many tensors. */
   readonly allocated: number
   readonly gradient: Differentiated
+  /** Where it computes, if not on the device that was chosen before the network was read. */
+  readonly device?: ChosenDevice
   /** Whether it has BatchNormalization, whose meaning depends on an option. */
   readonly normalizes: boolean
   /** Elements that the engine computes for one sample of these data: a measure of a micro-batch's memory. */

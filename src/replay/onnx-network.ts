@@ -2,15 +2,17 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { hasBatchNorm } from '../autodiff/coupling.js'
 import { differentiate } from '../autodiff/differentiate.js'
-import type { GradientGraph } from '../autodiff/differentiate.js'
+import type { DifferentiateOptions, GradientGraph } from '../autodiff/differentiate.js'
 import { loopedGradient } from '../autodiff/looped.js'
 import type { DataSet } from '../data/needs.js'
+import { deviceName } from '../engines/devices/choose.js'
 import type { ChosenDevice } from '../engines/devices/choose.js'
 import { DEVICE_FORMS } from '../engines/devices/forms.js'
 import { checkNumbers, checkPrecision } from '../engines/devices/precision.js'
-import type { Device } from '../engines/devices/names.js'
+import type { Device, DeviceChoice } from '../engines/devices/names.js'
 import { programOf } from '../engines/program.js'
 import type { OnnxRuntimeSetup } from '../engines/setup.js'
+import { DeviceError, UnsupportedOperatorError } from '../errors.js'
 import type { Graph, NamedValue, Shape } from '../onnx/graph.js'
 import { readModel } from '../onnx/read.js'
 import { elementsPerSample, largestPerSample } from '../onnx/size.js'
@@ -32,7 +34,7 @@ import { describeTensors } from './tensors.js'
 export async function openOnnxNetwork(
   options: RunOptions,
   trajectory: Trajectory,
-  { named, device }: { readonly named: Graph | undefined; readonly device: ChosenDevice },
+  { named, device: chosen }: { readonly named: Graph | undefined; readonly device: ChosenDevice },
   note: (text: string) => void,
 ): Promise<ReplayNetwork> {
   const path = options.model ?? networkAmong(trajectory)
@@ -43,23 +45,53 @@ export async function openOnnxNetwork(
   flattenNotes(model, binding).forEach(note)
   const parameters = binding.pairs.map(({ name }) => name)
   const { loss, batchNorm, precision } = options
-  checkPrecision(precision, device.device)
   const { tensors, allocated } = chooseTensors(describeTensors(model, binding), options.tensors)
   const wanted = tensors.slice(0, allocated).map(({ name }) => name)
-  const forms = DEVICE_FORMS[device.device]
-  const gradient = differentiate(graph, { parameters, wanted, loss, batchNorm, forms, precision })
-  checkNumbers(programOf(gradient).precision, device.device)
+  const gradientOf = (device: Device): GradientGraph =>
+    gradientOn(device, graph, { parameters, wanted, loss, batchNorm, precision })
+  const { gradient, device } = suited(chosen, options.device ?? 'auto', gradientOf, note)
   return {
     path,
     binding,
     tensors,
     allocated,
     gradient,
+    device,
     normalizes: hasBatchNorm(graph),
     elementsPerSample: (data) => elementsOf(gradient, data),
     largestPerSample: (data) => largestPerSample(withSampleShapes(gradient, data), gradient.batch),
     engineSetup: (folder) =>
       engineSetup(gradient, { ...device, strict: options.strictDevice ?? false }, folder),
+  }
+}
+
+/** @throws DeviceError where the device lacks what the network computes in, and what differentiating throws */
+function gradientOn(device: Device, graph: Graph, settings: DifferentiateOptions): GradientGraph {
+  checkPrecision(settings.precision, device)
+  const gradient = differentiate(graph, { ...settings, forms: DEVICE_FORMS[device] })
+  checkNumbers(programOf(gradient).precision, device)
+  return gradient
+}
+
+/**
+ * The gradient for the device that was chosen. One that `auto` found may lack something that this network needs (float64,
+ * an operator): then it is the CPU's, and a note says why.
+ */
+function suited(
+  chosen: ChosenDevice,
+  choice: DeviceChoice,
+  gradientOf: (device: Device) => GradientGraph,
+  note: (text: string) => void,
+): { readonly gradient: GradientGraph; readonly device: ChosenDevice } {
+  try {
+    return { gradient: gradientOf(chosen.device), device: chosen }
+  } catch (error) {
+    const lacks = error instanceof DeviceError || error instanceof UnsupportedOperatorError
+    if (!lacks || choice !== 'auto' || chosen.device === 'cpu') throw error
+    const gradient = gradientOf('cpu')
+    const [reason] = error.message.replace(/^--device \S+: /, '').split('; ')
+    note(`${deviceName(chosen)} was not taken: ${reason!}`)
+    return { gradient, device: { device: 'cpu' } }
   }
 }
 

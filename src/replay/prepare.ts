@@ -56,14 +56,14 @@ export async function prepare(options: RunOptions, events: RunEvents): Promise<P
   const { steps, weights = 'raw' } = options
   const trajectory = await openTrajectory(options.checkpoints, { weights, ...(steps && { steps }) })
   trajectory.notes.forEach(note)
-  const { device, tfjs } = await choosing
-  device.notes?.forEach(note)
+  const { device: chosen, tfjs } = await choosing
+  chosen.notes?.forEach(note)
   tfjs?.notes.forEach(note)
   const network =
     tfjs === undefined
-      ? await openOnnxNetwork(options, trajectory, { named, device }, note)
+      ? await openOnnxNetwork(options, trajectory, { named, device: chosen }, note)
       : await (await import('./tfjs-network.js')).openTfjsNetwork(options, trajectory, tfjs, note)
-  const { gradient, tensors, allocated, normalizes } = network
+  const { gradient, tensors, allocated, normalizes, device = chosen } = network
   checkFisher(options, gradient)
   gradient.notes.forEach(note)
   const wanted = tensors.slice(0, allocated)

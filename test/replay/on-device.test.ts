@@ -2,12 +2,15 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import { DeviceError } from '../../src/errors.js'
+import type { Graph } from '../../src/onnx/graph.js'
 import { encodeModel } from '../../src/onnx/write.js'
 import { ReplayJournal } from '../../src/replay/journal.js'
+import { openOnnxNetwork } from '../../src/replay/onnx-network.js'
 import type { RunEvents, RunOptions } from '../../src/replay/options.js'
 import { runReplay } from '../../src/replay/run.js'
 import { WorkerMemoryError } from '../../src/replay/workers/pool.js'
 import { openResults } from '../../src/tables/read.js'
+import { openTrajectory } from '../../src/trajectory/open-trajectory.js'
 import { newFolder, removeFolders } from '../cli/command.js'
 import { describeWithWebgpu, withVulkanDriver } from '../engines/devices/swiftshader.js'
 import { graphOf, input, node, tensor } from '../support/graphs.js'
@@ -15,6 +18,14 @@ import { rejection } from '../support/rejection.js'
 import { safetensorsFile } from '../trajectory/write-checkpoints.js'
 
 const SAMPLES = 6
+
+/** The regression in float64. */
+const DOUBLE = graphOf({
+  inputs: [input('x', ['batch', 2], 'float64')],
+  initializers: { w: tensor('float64', [2, 1], [0, 0]), b: tensor('float64', [1], [0]) },
+  nodes: [node('MatMul', ['x', 'w'], 'p'), node('Add', ['p', 'b'], 'y')],
+  outputs: ['y'],
+})
 
 /** A file of float32 tensors. */
 function floats(tensors: Readonly<Record<string, readonly [readonly number[], readonly number[]]>>): Buffer {
@@ -222,13 +233,7 @@ describeWithWebgpu('a replay on WebGPU', () => {
 
   it('ends with exit code 3 for a network in float64', async () => {
     const run = recorded()
-    const network = graphOf({
-      inputs: [input('x', ['batch', 2], 'float64')],
-      initializers: { w: tensor('float64', [2, 1], [0, 0]), b: tensor('float64', [1], [0]) },
-      nodes: [node('MatMul', ['x', 'w'], 'p'), node('Add', ['p', 'b'], 'y')],
-      outputs: ['y'],
-    })
-    writeFileSync(run.model!, encodeModel(network))
+    writeFileSync(run.model!, encodeModel(DOUBLE))
     const error = await rejection(withVulkanDriver(() => runReplay(optionsOf(run, { device: 'webgpu' }), {})))
     if (!(error instanceof DeviceError)) throw error
     expect(error.exitStatus).to.equal(3)
@@ -236,4 +241,33 @@ describeWithWebgpu('a replay on WebGPU', () => {
       /^--device webgpu: the network computes in float64, which webgpu does not have; use --device cpu/,
     )
   })
+})
+
+describe('a network on a device that auto found', () => {
+  const chosen = { device: 'webgpu', adapter: 'some GPU' } as const
+
+  it('is computed on the CPU where the device lacks something, and a note says so', async () => {
+    const { gradient, device, notes } = await openedOn(DOUBLE, {})
+    expect(device).to.deep.equal({ device: 'cpu' })
+    expect(gradient.batch).to.equal('batch')
+    expect(notes).to.include(
+      'webgpu (some GPU) was not taken: the network computes in float64, which webgpu does not have',
+    )
+  })
+
+  it('ends in an error where the device was asked for by name', async () => {
+    const error = await rejection(openedOn(DOUBLE, { device: 'webgpu' }))
+    expect(error).to.be.instanceOf(DeviceError)
+  })
+
+  async function openedOn(network: Graph, asked: Pick<RunOptions, 'device'>) {
+    const run = recorded()
+    const options = optionsOf(run, asked)
+    const notes: string[] = []
+    const trajectory = await openTrajectory(run.checkpoints)
+    const opened = await openOnnxNetwork(options, trajectory, { named: network, device: chosen }, (note) =>
+      notes.push(note),
+    )
+    return { ...opened, notes }
+  }
 })
