@@ -7,9 +7,8 @@ import { isDrawn, type AbsentFigure, type Figure } from '../report/figure.js'
 import { figureOf } from '../report/figures.js'
 import { assertDrawable, renderFigure, themed, THEMES } from '../report/render.js'
 import { analyzeResults } from './analyze-results.js'
-import { checkOptions } from './check-options.js'
 import type { Command } from './commands.js'
-import { ONE_RUN } from './results-argument.js'
+import { ONE_RUN, oneRunCommand } from './results-argument.js'
 import { assertFree, writeFiles } from './write-files.js'
 
 const OPTIONS = {
@@ -34,10 +33,7 @@ type OptionsOf<B> = B extends Argv<infer A> ? A : never
 type FiguresArguments = ArgumentsCamelCase<OptionsOf<ReturnType<typeof options>>>
 
 function options(yargs: Argv) {
-  return yargs
-    .positional('results', ONE_RUN.results)
-    .options(OPTIONS)
-    .middleware(checkOptions({ ...OPTIONS, results: {} }), true)
+  return oneRunCommand(yargs, OPTIONS)
 }
 
 const EXAMPLES: readonly [string, string][] = [

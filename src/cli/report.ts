@@ -8,9 +8,8 @@ import { figuresOf } from '../report/figures.js'
 import { renderPage } from '../report/page.js'
 import { readPageScripts } from '../report/scripts.js'
 import { analyzeResults } from './analyze-results.js'
-import { checkOptions } from './check-options.js'
 import type { Command } from './commands.js'
-import { ONE_RUN } from './results-argument.js'
+import { ONE_RUN, oneRunCommand } from './results-argument.js'
 import { byteSize, colors } from './text.js'
 import { assertFree, writeFiles, type Output } from './write-files.js'
 
@@ -31,10 +30,7 @@ type OptionsOf<B> = B extends Argv<infer A> ? A : never
 type ReportArguments = ArgumentsCamelCase<OptionsOf<ReturnType<typeof options>>>
 
 function options(yargs: Argv) {
-  return yargs
-    .positional('results', ONE_RUN.results)
-    .options(OPTIONS)
-    .middleware(checkOptions({ ...OPTIONS, results: {} }), true)
+  return oneRunCommand(yargs, OPTIONS)
 }
 
 const EXAMPLES: readonly [string, string][] = [

@@ -3,11 +3,10 @@ import { DEVICE_CHOICES, ENGINES } from '../engines/devices/names.js'
 import { EXIT, UsageError } from '../errors.js'
 import { printable } from '../printable.js'
 import type { VerifyOptions } from '../verify/model.js'
-import { checkOptions } from './check-options.js'
 import type { Command } from './commands.js'
 import { onInterrupt } from './interrupt.js'
 import { progressDisplay } from './progress.js'
-import { ONE_RUN } from './results-argument.js'
+import { ONE_RUN, oneRunCommand } from './results-argument.js'
 import { byteCount, wholeNumber } from './run-options.js'
 import { colors } from './text.js'
 import { renderVerification } from './verification.js'
@@ -58,10 +57,7 @@ type OptionsOf<B> = B extends Argv<infer A> ? A : never
 type VerifyArguments = ArgumentsCamelCase<OptionsOf<ReturnType<typeof options>>>
 
 function options(yargs: Argv) {
-  return yargs
-    .positional('results', ONE_RUN.results)
-    .options(OPTIONS)
-    .middleware(checkOptions({ ...OPTIONS, results: {} }), true)
+  return oneRunCommand(yargs, OPTIONS)
 }
 
 const EXAMPLES: readonly [string, string][] = [

@@ -35,20 +35,28 @@ export interface UnitAxis {
  */
 export function describeTensors(model: Graph, { pairs }: Binding): LcaTensor[] {
   return pairs.map((pair) => {
-    const { name, parameter, tensor, shape } = pair
-    const network = model.initializers.get(parameter)!.shape
-    const { role, unitAxis } = usageOf(model, parameter, network.length)
-    return {
-      name,
-      checkpointName: tensor,
-      parameterName: parameter,
-      layer: layerOf(name),
-      role,
-      shape,
-      size: elementCount(shape),
-      units: unitsAlong(shape, checkpointAxis(pair, network, unitAxis)),
-    }
+    const network = model.initializers.get(pair.parameter)!.shape
+    const { role, unitAxis } = usageOf(model, pair.parameter, network.length)
+    return lcaTensor(pair, role, checkpointAxis(pair, network, unitAxis))
   })
+}
+
+/** @param unitAxis of the checkpoint's layout */
+export function lcaTensor(
+  { name, parameter, tensor, shape }: BoundPair,
+  role: Role,
+  unitAxis: number,
+): LcaTensor {
+  return {
+    name,
+    checkpointName: tensor,
+    parameterName: parameter,
+    layer: layerOf(name),
+    role,
+    shape,
+    size: elementCount(shape),
+    units: unitsAlong(shape, unitAxis),
+  }
 }
 
 /**

@@ -13,14 +13,13 @@ import { elementsPerSample } from '../engines/tfjs/size.js'
 import { dependsOn } from '../engines/tfjs/trial.js'
 import { UsageError } from '../errors.js'
 import { diskError } from '../tables/disk-error.js'
-import { elementCount } from '../tensor.js'
 import type { Binding } from '../trajectory/bind.js'
 import type { Trajectory } from '../trajectory/checkpoint.js'
 import { bindingNotes } from './binding.js'
 import { chooseTensors } from './choose-tensors.js'
 import type { EngineFacts, ReplayNetwork } from './network.js'
 import type { RunOptions } from './options.js'
-import { layerOf, unitsAlong } from './tensors.js'
+import { lcaTensor } from './tensors.js'
 import type { LcaTensor } from './tensors.js'
 import { bindWeights, modelAmong, readNetworkFile } from './tfjs-model.js'
 
@@ -126,19 +125,10 @@ function factsOf({ version, name, tensorflow }: LoadedTfjs): EngineFacts {
 
 /** The bound tensors, in the order of the model.json. */
 function describe({ pairs }: Binding, network: TfjsNetwork): LcaTensor[] {
-  return pairs.map(({ name, parameter, tensor, shape }) => {
-    const { className, weight } = network.owners.get(network.variables.get(parameter)!)!
-    const { role, unitAxis } = roleOf(weight, className, shape.length)
-    return {
-      name,
-      checkpointName: tensor,
-      parameterName: parameter,
-      layer: layerOf(name),
-      role,
-      shape,
-      size: elementCount(shape),
-      units: unitsAlong(shape, unitAxis),
-    }
+  return pairs.map((pair) => {
+    const { className, weight } = network.owners.get(network.variables.get(pair.parameter)!)!
+    const { role, unitAxis } = roleOf(weight, className, pair.shape.length)
+    return lcaTensor(pair, role, unitAxis)
   })
 }
 
